@@ -1,0 +1,2 @@
+//! Where objects come from and where statuses go: files standalone, the Kubernetes API in a
+//! cluster. Calls [`translate::translate`] whenever one of its inputs changed.

@@ -1,0 +1,93 @@
+//! The pure function from Kubernetes objects to what proxies must do and what statuses must say.
+//!
+//! [`translate`] is total: invalid input becomes a condition, never an error. It reads no clock,
+//! no file and no socket, logs nothing, and gives the same output for any order of its input. The
+//! cluster, the standalone mode, `tidegate check` and the golden tests all call it.
+
+pub mod findings;
+pub mod status;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use gwapi::{ObjectKey, Objects};
+use snapshot::{ApplyReport, Snapshot};
+
+pub use findings::{Finding, Severity};
+pub use status::Statuses;
+
+/// Everything that decides the outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The objects.
+    pub objects: &'a Objects,
+    /// What the operator chose.
+    pub settings: &'a Settings,
+    /// Where Gateways get their addresses from.
+    pub addresses: Addresses<'a>,
+    /// What proxies reported of the snapshot they run. A proxy that is absent has not answered.
+    pub applied: &'a BTreeMap<Proxy, ApplyReport>,
+    /// Addresses of the DNS names in EndpointSlices of type `FQDN`.
+    pub names: &'a ResolvedNames,
+}
+
+/// What the operator chose for the whole installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The `controllerName` of the GatewayClasses that are ours.
+    pub controller_name: String,
+    /// The version of Gateway API's CRDs (annotation `bundle-version`), if known; decides
+    /// `SupportedVersion`.
+    pub bundle_version: Option<String>,
+    /// TCP ports that our own endpoints use: a listener there is `PortUnavailable`.
+    pub reserved_ports: Vec<u16>,
+    /// Whether endpoints may be loopback addresses and DNS names. True standalone; false in a
+    /// cluster, where an EndpointSlice is written by tenants (CVE-2021-25737).
+    pub trust_endpoints: bool,
+}
+
+/// Addresses by DNS name. A name that was never resolved is absent.
+pub type ResolvedNames = BTreeMap<String, Vec<IpAddr>>;
+
+/// Where Gateways get their addresses from, and with it who shares a proxy.
+#[derive(Clone, Copy, Debug)]
+pub enum Addresses<'a> {
+    /// Standalone: one process serves all Gateways. A Gateway without `spec.addresses` binds
+    /// these; one with them binds its own.
+    Own(&'a [IpAddr]),
+    /// Cluster: every Gateway has proxies of its own that bind all addresses, and a Service in
+    /// front whose state is given here.
+    Services(&'a BTreeMap<ObjectKey, ServiceAddresses>),
+}
+
+/// What a Gateway's Service was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceAddresses {
+    /// Assigned addresses, IP or host name, in the order of the Service's status.
+    pub assigned: Vec<String>,
+}
+
+/// Who runs a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proxy {
+    /// The one standalone process.
+    Standalone,
+    /// The proxies of one Gateway.
+    Gateway(ObjectKey),
+}
+
+/// What follows from a [`World`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Translation {
+    /// What each proxy must do.
+    pub snapshots: BTreeMap<Proxy, Snapshot>,
+    /// What each object's status must say.
+    pub statuses: Statuses,
+    /// What a person should look at, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// Translates objects into snapshots and statuses.
+pub fn translate(_world: &World<'_>) -> Translation {
+    Translation::default()
+}

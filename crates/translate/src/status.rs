@@ -1,0 +1,131 @@
+//! What every object's status must say. Times are not set here: the writer sets them.
+
+use std::collections::BTreeMap;
+
+use gwapi::listeners::RouteGroupKind;
+use gwapi::{ObjectKey, ParentRef};
+use serde::Serialize;
+
+/// One condition, without its transition time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Its type, for example `Accepted`.
+    pub r#type: &'static str,
+    /// Whether it is true.
+    pub status: bool,
+    /// Its reason, CamelCase.
+    pub reason: &'static str,
+    /// Object, field and expected value in words.
+    pub message: String,
+    /// `metadata.generation` of the object that the condition sits on.
+    pub observed_generation: i64,
+    /// The field that caused it, as a path from the object's root; not part of the status that is
+    /// written.
+    #[serde(skip)]
+    pub field: Option<String>,
+}
+
+/// The status of every object that is ours to describe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Statuses {
+    pub gateway_classes: BTreeMap<ObjectKey, GatewayClassStatus>,
+    pub gateways: BTreeMap<ObjectKey, GatewayStatus>,
+    pub listener_sets: BTreeMap<ObjectKey, ListenerSetStatus>,
+    pub tcp_routes: BTreeMap<ObjectKey, RouteStatus>,
+    pub udp_routes: BTreeMap<ObjectKey, RouteStatus>,
+    pub tls_routes: BTreeMap<ObjectKey, RouteStatus>,
+    pub backend_tls_policies: BTreeMap<ObjectKey, PolicyStatus>,
+}
+
+/// Status of a GatewayClass.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayClassStatus {
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+    /// Feature names, sorted.
+    pub supported_features: Vec<&'static str>,
+}
+
+/// Status of a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// Addresses really bound: type (`IPAddress` or `Hostname`) and value.
+    pub addresses: Vec<(&'static str, String)>,
+    /// ListenerSets that are selected and accepted.
+    pub attached_listener_sets: i32,
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+    /// The Gateway's own listeners, in the order of the spec.
+    pub listeners: Vec<ListenerStatus>,
+}
+
+/// Status of a ListenerSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerSetStatus {
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+    /// Its listeners, in the order of the spec.
+    pub listeners: Vec<ListenerStatus>,
+}
+
+/// Status of one listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// Its name.
+    pub name: String,
+    /// Kinds that may attach: those listed (or the protocol's default) that we support.
+    #[serde(serialize_with = "kinds_as_text")]
+    pub supported_kinds: Vec<RouteGroupKind>,
+    /// Routes with Accepted=True here.
+    pub attached_routes: i32,
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+}
+
+fn kinds_as_text<S: serde::Serializer>(
+    kinds: &[RouteGroupKind],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(kinds.iter().map(|kind| format!("{}/{}", kind.group, kind.kind)))
+}
+
+/// Our part of a route's status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RouteStatus {
+    /// One entry for every parentRef that leads to a Gateway of ours, in the order of the spec.
+    pub parents: Vec<ParentStatus>,
+}
+
+/// What we say of one parentRef.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParentStatus {
+    /// The parentRef, word for word.
+    pub parent_ref: ParentRef,
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+}
+
+/// Our part of a policy's status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PolicyStatus {
+    /// One entry for every Gateway of ours that the policy works on; sorted.
+    pub ancestors: Vec<AncestorStatus>,
+}
+
+/// What we say of one Gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AncestorStatus {
+    /// The Gateway.
+    pub gateway: ObjectKey,
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+}
