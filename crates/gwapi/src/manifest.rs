@@ -61,6 +61,15 @@ impl Locations {
     }
 }
 
+impl Locations {
+    /// Takes over where `object` and its fields stand in `other`.
+    pub fn copy_from(&mut self, other: &Self, object: &ObjectRef) {
+        if let Some(fields) = other.fields.get(object) {
+            self.fields.insert(object.clone(), fields.clone());
+        }
+    }
+}
+
 /// Why a document or a file was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}:{}: {}", .location.path.display(), .location.line, .location.column, .problem)]
