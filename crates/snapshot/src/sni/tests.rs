@@ -1,3 +1,5 @@
+//! The lookup of server names, by table.
+
 use super::*;
 
 fn table(hostnames: &[Option<&str>]) -> SniTable<String> {

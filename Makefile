@@ -1,0 +1,84 @@
+# The only entry: what a person types, what CI runs. Every target installs what it needs.
+# `make help` lists the targets; docs/ and CONTRIBUTING.md say when to use which.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+
+# One million executions is what a release is held to; the smoke run catches a broken target.
+FUZZ_RUNS ?= 1000000
+FUZZ_SMOKE_RUNS ?= 20000
+# What cargo-fuzz passes, without its nightly-only address sanitizer: safe Rust has no use for it,
+# and so the fuzzers run on the stable compiler that everything else is built with.
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cdebug-assertions -Ccodegen-units=1 \
+  -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+  -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+.PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e packages
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the release binary, target/release/tidegate
+	$(CARGO) build --locked --release -p tidegate
+
+run: ## Build Tidegate and watch it serve a database, a DNS server and two TLS services
+	$(CARGO) build --locked --release -p tidegate -p demo
+	exec $(TARGET_DIR)/release/tidegate-demo --gateway $(TARGET_DIR)/release/tidegate \
+	  --config config/standalone/quickstart --state $(TARGET_DIR)/quickstart
+
+test: packages ## Run every test that needs no cluster; installs the servers it talks to
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace --no-fail-fast
+	@$(MAKE) fuzz-smoke
+
+e2e: packages ## Run only the scenarios with real servers; heavier with TIDEGATE_E2E_SCALE=full
+	$(CARGO) build --locked -p tidegate -p demo
+	$(CARGO) test --locked -p e2e --no-fail-fast
+
+packages: ## Install the Debian packages that the tests use and that are missing
+	@e2e/packages.sh
+
+lint: ## Check format, lints, licences and banned crates, crate arrows, documents
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked -q -p tidy
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --all-features check bans licenses sources; \
+	else echo "cargo-deny is not installed: crates/tidy has checked deny.toml's lists itself"; fi
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+golden: ## Rewrite the golden files from what the code does now; read the diff before committing
+	UPDATE_GOLDEN=1 $(CARGO) test --locked -p translate -p tidegate
+
+crds: ## Write our own CRDs to crds/
+	@mkdir -p crds
+	$(CARGO) run --locked -q -p tidegate -- crds > $(TARGET_DIR)/crds.yaml
+	@if [ -s $(TARGET_DIR)/crds.yaml ]; then cp $(TARGET_DIR)/crds.yaml crds/tidegate.yaml; \
+	else echo "there are no kinds of our own yet"; rmdir --ignore-fail-on-non-empty crds; fi
+
+fuzz: ## Run each fuzz target FUZZ_RUNS times (1,000,000)
+	@for target in $(FUZZ_TARGETS); do $(MAKE) fuzz-one TARGET=$$target RUNS=$(FUZZ_RUNS); done
+
+fuzz-smoke: ## Run each fuzz target FUZZ_SMOKE_RUNS times (20,000)
+	@$(MAKE) fuzz FUZZ_RUNS=$(FUZZ_SMOKE_RUNS)
+
+.PHONY: fuzz-one
+fuzz-one:
+	@mkdir -p fuzz/corpus/$(TARGET) fuzz/target
+	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --locked -q --release --target $(HOST) --bin $(TARGET)
+	cd fuzz && target/$(HOST)/release/$(TARGET) -runs=$(RUNS) -max_len=20000 -timeout=10 \
+	  -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/ target/corpus-$(TARGET) corpus/$(TARGET)
+
+bench: bench-memory ## Run every bench
+
+bench-memory: ## Measure user memory per idle TCP connection and per idle UDP flow
+	$(CARGO) build --locked --release -p tidegate -p bench
+	$(TARGET_DIR)/release/bench memory --gateway $(TARGET_DIR)/release/tidegate

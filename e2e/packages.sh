@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs the Debian packages whose programs the tests start, and only those that are missing.
+# No service of theirs is started: the tests run their own instances on ephemeral ports.
+set -euo pipefail
+
+# program (as a path or a name on PATH), package
+wanted="
+c++ g++
+curl curl
+openssl openssl
+/usr/sbin/nginx nginx-light
+redis-server redis-server
+redis-cli redis-tools
+/usr/sbin/mariadbd mariadb-server
+mariadb mariadb-client
+/usr/lib/postgresql/*/bin/initdb postgresql
+psql postgresql-client
+/usr/sbin/knotd knot
+kdig knot-dnsutils
+iperf3 iperf3
+"
+
+missing=()
+while read -r program package; do
+  [ -n "$program" ] || continue
+  # shellcheck disable=SC2086 # the pattern is meant to expand
+  command -v "$program" >/dev/null 2>&1 || ls $program >/dev/null 2>&1 || missing+=("$package")
+done <<<"$wanted"
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "missing packages: ${missing[*]}; install them, or run this as root" >&2
+  exit 1
+fi
+
+# invoke-rc.d asks this file before it starts a service; 101 means no.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+  chmod +x /usr/sbin/policy-rc.d
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "installing ${missing[*]}"
+for attempt in 1 2 3; do
+  if apt-get -qq update && apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null; then
+    exit 0
+  fi
+  echo "attempt $attempt failed" >&2
+done
+exit 1
