@@ -28,4 +28,7 @@ pub struct Finding {
     pub id: String,
     /// What is wrong, with the value found and the value expected.
     pub message: String,
+    /// What would repair it, where that is clear: `use port 5432`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }

@@ -29,6 +29,9 @@ pub struct World<'a> {
     pub applied: &'a BTreeMap<Proxy, ApplyReport>,
     /// Addresses of the DNS names in EndpointSlices of type `FQDN`.
     pub names: &'a ResolvedNames,
+    /// The wall clock, seconds since 1970. Decides nothing but the findings about certificates
+    /// that have expired or soon will: an input, so that the function stays pure.
+    pub now: i64,
 }
 
 /// What the operator chose for the whole installation.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gwapi::listeners::RouteGroupKind;
+use gwapi::reasons::Reason;
 use gwapi::{ObjectKey, ParentRef};
 use serde::Serialize;
 
@@ -20,10 +21,30 @@ pub struct Condition {
     pub message: String,
     /// `metadata.generation` of the object that the condition sits on.
     pub observed_generation: i64,
-    /// The field that caused it, as a path from the object's root; not part of the status that is
-    /// written.
+    /// Why, one entry for each field at fault, the worst first; empty where nothing is at fault.
+    /// Not part of the status that is written: `reason` and `message` sum it up.
     #[serde(skip)]
+    pub causes: Vec<Cause>,
+}
+
+impl Condition {
+    /// The field most at fault, as a path from the object's root.
+    pub fn field(&self) -> Option<&str> {
+        self.causes.first().and_then(|cause| cause.field.as_deref())
+    }
+}
+
+/// One thing that is wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The reason it gives a condition.
+    pub reason: Reason,
+    /// The field at fault, as a path from the object's root.
     pub field: Option<String>,
+    /// What is wrong, with the value found and the value expected.
+    pub message: String,
+    /// What would repair it.
+    pub fix: Option<String>,
 }
 
 /// The status of every object that is ours to describe.
