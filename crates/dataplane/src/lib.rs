@@ -3,3 +3,5 @@
 //! Knows nothing of Kubernetes and nothing of where snapshots come from. N workers, each a
 //! single-threaded runtime; every listener has one `SO_REUSEPORT` socket per worker; a connection
 //! lives and dies on the worker that accepted it.
+
+pub mod tls;
