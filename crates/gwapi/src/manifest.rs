@@ -41,7 +41,7 @@ pub struct Location {
 }
 
 /// Where objects and their fields stand.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Locations {
     fields: BTreeMap<ObjectRef, BTreeMap<String, Location>>,
 }

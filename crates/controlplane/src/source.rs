@@ -1,0 +1,104 @@
+//! What every source of objects hands on: the objects of one moment, and what could not be read.
+//!
+//! Where they came from is decided in the modules below; nothing after this file asks.
+
+pub mod dns;
+pub mod files;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use gwapi::manifest::{Location, Locations, ManifestError};
+use gwapi::{ObjectRef, Objects};
+
+/// The objects of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The objects to serve.
+    pub objects: Objects,
+    /// Where they stand; empty for objects that are not from files.
+    pub locations: Locations,
+    /// What could not be read, in the order of paths and lines.
+    pub problems: Vec<Problem>,
+    /// Objects that are served as they were, because what stands there now cannot be read.
+    pub kept: BTreeSet<ObjectRef>,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A document that is not valid.
+    Manifest(ManifestError),
+    /// A path that was asked for is not there.
+    Missing(PathBuf),
+    /// A file or folder that could not be read at all.
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, in the operating system's words or ours.
+        reason: String,
+    },
+}
+
+impl Problem {
+    /// The file or folder it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Manifest(error) => &error.location.path,
+            Self::Missing(path) | Self::Unreadable { path, .. } => path,
+        }
+    }
+
+    /// Line and column, where it is about a part of a file.
+    pub fn location(&self) -> Option<&Location> {
+        match self {
+            Self::Manifest(error) => Some(&error.location),
+            Self::Missing(_) | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// The object, as far as it could be told.
+    pub fn object(&self) -> Option<&ObjectRef> {
+        match self {
+            Self::Manifest(error) => error.object.as_ref(),
+            Self::Missing(_) | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// The field, if it is about one.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Manifest(error) => error.field.as_deref(),
+            Self::Missing(_) | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Manifest(error) => &error.problem,
+            Self::Missing(_) => "no such file or directory",
+            Self::Unreadable { reason, .. } => reason,
+        }
+    }
+
+    /// Whether a whole file or folder could not be read, not only one object of it.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Manifest(error) => error.unreadable,
+            Self::Missing(_) | Self::Unreadable { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest(error) => error.fmt(f),
+            Self::Missing(_) | Self::Unreadable { .. } => {
+                write!(f, "{}: {}", self.path().display(), self.reason())
+            }
+        }
+    }
+}
