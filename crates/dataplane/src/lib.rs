@@ -4,4 +4,7 @@
 //! single-threaded runtime; every listener has one `SO_REUSEPORT` socket per worker; a connection
 //! lives and dies on the worker that accepted it.
 
+#[allow(dead_code, unused_imports)]
+mod sys;
 pub mod tls;
+pub mod udp;
