@@ -17,6 +17,7 @@ pub mod objects;
 pub mod reasons;
 pub mod refs;
 pub mod routes;
+mod schema;
 
 pub use gateway_api::apis::standard::backendtlspolicies::{self, BackendTlsPolicy};
 pub use gateway_api::apis::standard::gatewayclasses::{self, GatewayClass};

@@ -1,12 +1,24 @@
 //! Multi-document YAML (and JSON) to [`Objects`], as strict as an API server.
 //!
-//! A document goes through three steps: parsed with positions, checked and completed against the
-//! schema of its kind (defaults, enums, patterns, bounds, the CEL rules), then read into its type.
+//! A document goes through three steps: parsed with positions ([`parse`]), checked and completed
+//! against the schema of its kind ([`crate::schema`]), then read into its type ([`document`]). An
+//! object is taken whole or not at all; what is wrong with it does not touch the others.
 
-use std::collections::BTreeMap;
+mod document;
+mod parse;
+mod places;
+mod scalar;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tree;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::parse::MAX_FILE_BYTES;
+pub(crate) use self::parse::quote;
+pub use self::places::{Location, Locations};
+use self::tree::Mark;
 use crate::{ObjectRef, Objects};
 
 /// A file and its text.
@@ -16,6 +28,30 @@ pub struct Source {
     pub path: PathBuf,
     /// Its content.
     pub text: String,
+}
+
+impl Source {
+    /// A file from its bytes, which must be UTF-8. A byte order mark is skipped.
+    pub fn from_bytes(path: PathBuf, bytes: Vec<u8>) -> Result<Self, Box<ManifestError>> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { path, text }),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+                let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+                let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+                let at = Mark { line: number(line), column: number(column) };
+                Err(Box::new(ManifestError {
+                    location: Location::new(&Arc::new(path), at),
+                    object: None,
+                    field: None,
+                    unreadable: true,
+                    problem: "not UTF-8".to_owned(),
+                }))
+            }
+        }
+    }
 }
 
 /// What was read from a set of files.
@@ -29,47 +65,6 @@ pub struct Manifests {
     pub errors: Vec<ManifestError>,
 }
 
-/// A place in a file. Line and column count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Location {
-    /// The file.
-    pub path: Arc<PathBuf>,
-    /// The line.
-    pub line: u32,
-    /// The column.
-    pub column: u32,
-}
-
-/// Where objects and their fields stand.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Locations {
-    fields: BTreeMap<ObjectRef, BTreeMap<String, Location>>,
-}
-
-impl Locations {
-    /// The place of a field (`spec.listeners[0].port`), of its closest parent that is written
-    /// down, or of the object itself.
-    pub fn find(&self, object: &ObjectRef, field: Option<&str>) -> Option<&Location> {
-        let fields = self.fields.get(object)?;
-        let mut path = field.unwrap_or_default();
-        loop {
-            if let Some(location) = fields.get(path) {
-                return Some(location);
-            }
-            path = &path[..path.rfind(['.', '['])?];
-        }
-    }
-}
-
-impl Locations {
-    /// Takes over where `object` and its fields stand in `other`.
-    pub fn copy_from(&mut self, other: &Self, object: &ObjectRef) {
-        if let Some(fields) = other.fields.get(object) {
-            self.fields.insert(object.clone(), fields.clone());
-        }
-    }
-}
-
 /// Why a document or a file was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}:{}: {}", .location.path.display(), .location.line, .location.column, .problem)]
@@ -80,13 +75,56 @@ pub struct ManifestError {
     pub object: Option<ObjectRef>,
     /// The field, if it is about one.
     pub field: Option<String>,
-    /// Whether the whole file is unreadable (not YAML), not only one object of it.
+    /// Whether the whole file is unreadable (not YAML), not only one object of it. Nothing of such
+    /// a file is in [`Manifests::objects`].
     pub unreadable: bool,
     /// What is wrong, with object, field and expected value.
     pub problem: String,
 }
 
-/// Reads files. Total: what is wrong is in [`Manifests::errors`].
-pub fn read(_sources: &[Source]) -> Manifests {
-    Manifests::default()
+/// The most errors that are listed for one file. Objects with further errors are left out too.
+const MAX_FILE_ERRORS: usize = 200;
+
+/// Reads files. Total: what is wrong is in [`Manifests::errors`], in the order of the files.
+///
+/// Files are read in the order of their paths, so that of two objects with one name the same one
+/// wins whatever the order of `sources`. The older served versions of a kind are read as `v1`.
+pub fn read(sources: &[Source]) -> Manifests {
+    let mut ordered: Vec<&Source> = sources.iter().collect();
+    ordered.sort_by_key(|source| &source.path);
+    let mut manifests = Manifests::default();
+    for source in ordered {
+        read_file(source, &mut manifests);
+    }
+    manifests
+}
+
+fn read_file(source: &Source, manifests: &mut Manifests) {
+    let path = Arc::new(source.path.clone());
+    let documents = match parse::documents(&source.text) {
+        Ok(documents) => documents,
+        Err(fault) => {
+            manifests.errors.push(ManifestError {
+                location: Location::new(&path, fault.at),
+                object: None,
+                field: None,
+                unreadable: true,
+                problem: fault.problem,
+            });
+            return;
+        }
+    };
+    let first = manifests.errors.len();
+    for document in documents {
+        document::read(document, &path, manifests);
+    }
+    let found = manifests.errors.len() - first;
+    if found > MAX_FILE_ERRORS {
+        manifests.errors.truncate(first + MAX_FILE_ERRORS);
+        let unlisted = found - MAX_FILE_ERRORS;
+        if let Some(last) = manifests.errors.last().cloned() {
+            let problem = format!("{unlisted} further errors in this file are not listed");
+            manifests.errors.push(ManifestError { object: None, field: None, problem, ..last });
+        }
+    }
 }
