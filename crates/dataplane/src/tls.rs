@@ -26,7 +26,8 @@ use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 
-pub use client::{BackendConnector, BackendTlsError};
+pub use certificates::UnusableCertificate;
+pub use client::{BackendConnector, BackendTlsBuildError, BackendTlsError};
 pub use client_hello::{Bad, ClientHello, Hello, Parser};
 pub use established::{ClientCertificate, Established};
 pub use offer::Offer;

@@ -5,15 +5,16 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
-use snapshot::{BackendTls, TlsIdentity, TrustRoots};
+use snapshot::{BackendTls, TrustRoots};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::certificates::UnusableCertificate;
+use super::certificates::{self, UnusableCertificate};
 use super::verify::BackendVerifier;
 
 /// Sessions remembered for resumption. They are kept by server name, of which a connector has one.
@@ -116,8 +117,8 @@ impl BackendConnector {
         let mut config = match &settings.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let (chain, key) = client_identity(identity)?;
-                builder.with_client_auth_cert(chain, key)?
+                let certified = SingleCertAndKey::from(certificates::load(identity)?);
+                builder.with_client_cert_resolver(Arc::new(certified))
             }
         };
         config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
@@ -158,19 +159,6 @@ impl std::fmt::Debug for BackendConnector {
             .field("server_name", &self.server_name)
             .finish_non_exhaustive()
     }
-}
-
-fn client_identity(
-    identity: &TlsIdentity,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), UnusableCertificate> {
-    let chain = identity.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-    let key = PrivateKeyDer::try_from(identity.key.der().to_vec()).map_err(|reason| {
-        UnusableCertificate {
-            name: identity.name.clone(),
-            reason: rustls::Error::General(reason.to_owned()),
-        }
-    })?;
-    Ok((chain, key))
 }
 
 /// The operating system's authorities, read once for the process. Files that cannot be read are
