@@ -174,3 +174,5 @@ impl LastGood {
     }
 }
 
+#[cfg(test)]
+mod tests;
