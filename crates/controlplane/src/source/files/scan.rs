@@ -13,6 +13,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gwapi::manifest::Source;
+
 use crate::Problem;
 
 /// The largest file that is read. A thousand times a large manifest; a bound only so that a
@@ -95,11 +97,15 @@ impl Walk {
         if self.found.files.len() >= MAX_FILES {
             return self.unknown(path, format!("more than {MAX_FILES} files: not read"));
         }
-        let text = text_of(path, metadata).map_err(|error| Problem::Unreadable {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        });
-        self.found.files.insert(path.to_owned(), text.map(Arc::from));
+        let text = match bytes_of(path, metadata) {
+            Ok(bytes) => Source::from_bytes(path.to_owned(), bytes)
+                .map(|source| Arc::from(source.text))
+                .map_err(|error| Problem::Manifest(*error)),
+            Err(error) => {
+                Err(Problem::Unreadable { path: path.to_owned(), reason: error.to_string() })
+            }
+        };
+        self.found.files.insert(path.to_owned(), text);
     }
 
     fn unknown(&mut self, path: &Path, reason: String) {
@@ -116,7 +122,7 @@ fn is_manifest(path: &Path) -> bool {
     matches!(path.extension().and_then(OsStr::to_str), Some("yaml" | "yml" | "json"))
 }
 
-fn text_of(path: &Path, metadata: &fs::Metadata) -> io::Result<String> {
+fn bytes_of(path: &Path, metadata: &fs::Metadata) -> io::Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
@@ -125,9 +131,7 @@ fn text_of(path: &Path, metadata: &fs::Metadata) -> io::Result<String> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        io::Error::other(format!("not UTF-8 text after byte {}", error.utf8_error().valid_up_to()))
-    })
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -191,7 +195,7 @@ mod tests {
             .values()
             .map(|text| text.as_ref().expect_err("unreadable").reason())
             .collect();
-        assert_eq!(reasons, ["larger than 16 MiB", "not UTF-8 text after byte 9"]);
+        assert_eq!(reasons, ["larger than 16 MiB", "not UTF-8"]);
         assert_eq!(found.unknown.get(&gone), Some(&Problem::Missing(gone.clone())));
     }
 }
