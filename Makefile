@@ -72,7 +72,7 @@ fuzz-smoke: ## Run each fuzz target FUZZ_SMOKE_RUNS times (20,000)
 
 .PHONY: fuzz-one
 fuzz-one:
-	@mkdir -p fuzz/corpus/$(TARGET) fuzz/target
+	@mkdir -p fuzz/corpus/$(TARGET) fuzz/target/corpus-$(TARGET)
 	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --locked -q --release --target $(HOST) --bin $(TARGET)
 	cd fuzz && target/$(HOST)/release/$(TARGET) -runs=$(RUNS) -max_len=20000 -timeout=10 \
 	  -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/ target/corpus-$(TARGET) corpus/$(TARGET)

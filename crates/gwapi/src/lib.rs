@@ -18,6 +18,8 @@ pub mod reasons;
 pub mod refs;
 pub mod routes;
 mod schema;
+#[cfg(test)]
+mod testing;
 
 pub use gateway_api::apis::standard::backendtlspolicies::{self, BackendTlsPolicy};
 pub use gateway_api::apis::standard::gatewayclasses::{self, GatewayClass};

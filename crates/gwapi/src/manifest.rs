@@ -128,3 +128,10 @@ fn read_file(source: &Source, manifests: &mut Manifests) {
         }
     }
 }
+
+/// Every document of a text as JSON, whatever it is, for tests.
+#[cfg(test)]
+pub(crate) fn yaml_documents(text: &str) -> Vec<serde_json::Value> {
+    let documents = parse::documents(text).expect("valid YAML");
+    documents.into_iter().map(|document| document.root.into_json()).collect()
+}

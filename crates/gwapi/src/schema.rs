@@ -11,6 +11,8 @@ mod backend_tls_policy;
 mod check;
 mod config_map;
 mod core_rules;
+#[cfg(test)]
+mod drift;
 mod endpoint_slice;
 mod gateway;
 mod gateway_class;
@@ -174,15 +176,11 @@ fn any() -> Schema {
     of_shape(Shape::Any)
 }
 
-/// What every object has around its own fields. `status` belongs to controllers: a file may hold
-/// one, as copied from a cluster, and it is ignored.
+/// What every object has around its own fields. `status` is not among them: it belongs to
+/// controllers, and the reader drops the one that a file may hold, as copied from a cluster.
 fn resource(metadata: Schema, fields: impl IntoIterator<Item = Field>) -> Schema {
-    let common = [
-        required("apiVersion", text()),
-        required("kind", text()),
-        required("metadata", metadata),
-        optional("status", any()),
-    ];
+    let common =
+        [required("apiVersion", text()), required("kind", text()), required("metadata", metadata)];
     object(common.into_iter().chain(fields))
 }
 

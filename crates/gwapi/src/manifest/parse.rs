@@ -299,7 +299,7 @@ impl<'a> Builder<'a> {
             (None, _) if tag.original() == "!" => Value::Text(text.into_owned()),
             _ => {
                 self.fault(at, format!("tag {} is not for this value", quote(&tag.original())));
-                Value::Null
+                Value::Text(text.into_owned())
             }
         }
     }

@@ -187,9 +187,11 @@ fn refuse_repeated_items(items: &[Node], keys: &[&str], report: &mut Report) {
 
 fn wrong_type(expected: &str, node: &Node, report: &mut Report) {
     let hint = match node.value {
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) if expected == "a string" => {
-            " (put it in quotes)"
+        // What stands in the file may be `n`, so the word "boolean" alone would puzzle.
+        Value::Bool(_) if expected == "a string" => {
+            " (put it in quotes: unquoted on, off, yes, no, y and n are booleans)"
         }
+        Value::Int(_) | Value::Float(_) if expected == "a string" => " (put it in quotes)",
         _ => "",
     };
     report.problem("", format!("found {}, expected {expected}{hint}", report.describe(node)));
