@@ -315,7 +315,7 @@ fn a_mistake_is_told_with_place_object_field_and_expectation() {
     let (head, _) = GATEWAY.split_once("\n  - name: pg").expect("the first listener");
     check(
         &format!("{head} []\n"),
-        &["10:14: Gateway edge/l4: spec.listeners: found an empty list, expected 1 to 64 items"],
+        &["10:3: Gateway edge/l4: spec.listeners: found an empty list, expected 1 to 64 items"],
     );
     check(GATEWAY, &[]);
 }
