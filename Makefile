@@ -75,10 +75,11 @@ fuzz-one:
 	@mkdir -p fuzz/corpus/$(TARGET) fuzz/target/corpus-$(TARGET)
 	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --locked -q --release --target $(HOST) --bin $(TARGET)
 	cd fuzz && target/$(HOST)/release/$(TARGET) -runs=$(RUNS) -max_len=20000 -timeout=10 \
-	  -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/ target/corpus-$(TARGET) corpus/$(TARGET)
+	  -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix=target/ \
+	  target/corpus-$(TARGET) corpus/$(TARGET)
 
 bench: bench-memory ## Run every bench
 
 bench-memory: ## Measure user memory per idle TCP connection and per idle UDP flow
 	$(CARGO) build --locked --release -p tidegate -p bench
-	$(TARGET_DIR)/release/bench memory --gateway $(TARGET_DIR)/release/tidegate
+	TIDEGATE_BIN_DIR=$(TARGET_DIR)/release $(TARGET_DIR)/release/bench memory

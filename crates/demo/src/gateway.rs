@@ -34,6 +34,8 @@ impl Gateway {
             command.arg("--config").arg(config);
         }
         command.arg("--address").arg(ADDRESS.to_string()).arg("--admin").arg(ADMIN);
+        // What a terminal would get; the pipe is ours.
+        command.args(["--access-log", "text", "--log-format", "text"]);
         // A group of its own: Ctrl-C reaches the demo, which then ends the gateway in order.
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
