@@ -82,3 +82,73 @@ fn plain(path: &Path) -> PathBuf {
     }
     plain
 }
+
+/// Reasons of conditions that are well: nothing to shoot.
+const GOOD: [&str; 6] = [
+    "Accepted",
+    "AddressesAssigned",
+    "NoConflicts",
+    "Programmed",
+    "ResolvedRefs",
+    "SupportedVersion",
+];
+
+#[test]
+fn every_reason_and_finding_is_explained() {
+    let root = tree::root();
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file");
+    let page = read("docs/troubleshooting.md");
+    let known: Vec<&str> = headings(&page).collect();
+    let reference = read("docs/reference/conditions.md");
+    let reasons = reasons(&read("crates/gwapi/src/reasons.rs"));
+    assert!(reasons.len() > 30, "the list of reasons is read: {reasons:?}");
+    for reason in &reasons {
+        let named = reference.contains(&format!("`{reason}`")) || GOOD.contains(&&**reason);
+        assert!(named, "docs/reference/conditions.md does not name {reason}");
+        if !GOOD.contains(&&**reason) {
+            assert!(known.contains(&&**reason), "docs/troubleshooting.md has no heading {reason}");
+        }
+    }
+    let findings = findings();
+    assert!(
+        findings.iter().any(|id| id == "no-ready-endpoints"),
+        "findings are read: {findings:?}"
+    );
+    for finding in &findings {
+        assert!(known.contains(&&**finding), "docs/troubleshooting.md has no heading {finding}");
+    }
+    for heading in page.lines().filter_map(|line| line.strip_prefix("### ")) {
+        let exists = reasons.iter().chain(&findings).any(|id| id == heading);
+        assert!(exists, "docs/troubleshooting.md explains {heading}, which nothing says");
+    }
+}
+
+/// The words of `enum Reason`: the texts between `Reason {` and the end of its block.
+fn reasons(source: &str) -> Vec<String> {
+    let block = source.split("    Reason {").nth(1).expect("the enum is there");
+    let block = block.split("\n    }").next().unwrap_or_default();
+    let texts = block.lines().filter_map(|line| line.split('"').nth(1));
+    texts.map(str::to_owned).collect()
+}
+
+/// The ids of findings: kebab-case texts in the sources of `translate` and of the program.
+fn findings() -> Vec<String> {
+    let mut found: Vec<String> = tree::files(&[".rs"])
+        .iter()
+        .filter(|file| file.path.starts_with("crates/translate/src/"))
+        .filter(|file| !file.path.ends_with("tests.rs"))
+        .flat_map(|file| {
+            file.text.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter(|text| {
+            text.contains('-')
+                && text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text
+                    .split('-')
+                    .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase()))
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
