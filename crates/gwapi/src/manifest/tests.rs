@@ -1,3 +1,5 @@
+//! The loader, against everything that people write by mistake.
+
 use serde_json::json;
 
 use super::*;
