@@ -54,10 +54,15 @@ impl Route {
     /// drawn evenly from 0 to [`Route::total_weight`] exclusive; `None` when it is beyond the end,
     /// which it always is if all weights are 0.
     pub fn pick(&self, point: u64) -> Option<&Target> {
+        self.targets.get(self.position(point)?).map(|weighted| &weighted.target)
+    }
+
+    /// Like [`Route::pick`], but says where in [`Route::targets`] it is.
+    pub fn position(&self, point: u64) -> Option<usize> {
         let mut end = 0;
-        self.targets.iter().find_map(|weighted| {
+        self.targets.iter().position(|weighted| {
             end += u64::from(weighted.weight);
-            (point < end).then_some(&weighted.target)
+            point < end
         })
     }
 }

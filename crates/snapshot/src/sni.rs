@@ -130,6 +130,15 @@ impl<T> SniTable<T> {
             .chain(self.any.iter().map(|value| (None, value)))
     }
 
+    /// The same hostnames with other values.
+    pub fn map<U>(&self, mut to: impl FnMut(&T) -> U) -> SniTable<U> {
+        SniTable {
+            exact: self.exact.iter().map(|(name, value)| (name.clone(), to(value))).collect(),
+            wildcard: self.wildcard.iter().map(|(name, value)| (name.clone(), to(value))).collect(),
+            any: self.any.as_ref().map(to),
+        }
+    }
+
     /// Whether nothing is stored.
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wildcard.is_empty() && self.any.is_none()

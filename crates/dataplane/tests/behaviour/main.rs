@@ -1,0 +1,7 @@
+//! Whole behaviours of the data plane over real sockets, one file for each topic.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(dead_code, reason = "the support module serves tests that come with TLS and UDP")]
+
+mod support;
+mod tcp;
