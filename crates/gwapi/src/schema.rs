@@ -28,6 +28,8 @@ mod route;
 mod rules;
 mod secret;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -292,3 +292,6 @@ fn merge_string_data(secret: &mut Json) {
         data[key] = STANDARD.encode(value).into();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,3 +139,6 @@ pub(super) fn slice_ports_are_unique(slice: &Node, report: &mut Report) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
