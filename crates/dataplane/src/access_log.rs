@@ -18,6 +18,7 @@ use snapshot::{BackendName, ListenerName, RouteName, ServerName, Transport};
 use crate::clock::Millis;
 use crate::metrics::Metrics;
 use crate::outcome::{By, Refusal};
+use crate::tls::{Established, Offer};
 
 /// Lines that may wait for the writer: at 10,000 closes a second most of a second.
 const QUEUE: usize = 8192;
@@ -130,14 +131,14 @@ pub(crate) struct Datagrams {
 pub(crate) struct TlsFacts {
     /// The name asked for.
     pub(crate) server_name: Option<ServerName>,
-    /// A name outside the alphabet, as it came; written as hex.
-    pub(crate) bad_server_name: Option<Box<[u8]>>,
-    /// Protocols the client offered, as they came.
-    pub(crate) offered_alpn: Vec<Box<[u8]>>,
+    /// A name outside the alphabet, as hex.
+    pub(crate) bad_server_name: Option<Box<str>>,
+    /// Protocols the client offered.
+    pub(crate) offer: Offer,
     /// What happens to the session; `None` if no listener was found.
     pub(crate) mode: Option<Mode>,
-    /// The handshake with the client, once it is done.
-    pub(crate) session: Option<TlsSession>,
+    /// The handshake with the client, once it is done, and how long it took.
+    pub(crate) session: Option<(Established, Duration)>,
 }
 
 /// What happens to a TLS session.
@@ -147,29 +148,6 @@ pub(crate) enum Mode {
     Passthrough,
     /// Ended here.
     Terminate,
-}
-
-/// A handshake with a client that succeeded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TlsSession {
-    /// `1.2` or `1.3`.
-    pub(crate) version: Option<&'static str>,
-    /// IANA name of the cipher suite.
-    pub(crate) cipher: Option<String>,
-    /// Name of the key exchange group.
-    pub(crate) curve: Option<String>,
-    /// The protocol agreed on, as it came.
-    pub(crate) alpn: Option<Box<[u8]>>,
-    /// Whether it resumed an older session.
-    pub(crate) resumed: bool,
-    /// Subject of the client's certificate.
-    pub(crate) client_subject: Option<String>,
-    /// SHA-256 of the client's certificate, upper-case hex.
-    pub(crate) client_fingerprint: Option<String>,
-    /// `namespace/name` of the Secret with the certificate shown.
-    pub(crate) secret: Option<String>,
-    /// How long it took.
-    pub(crate) handshake: Duration,
 }
 
 /// The sending half, cheap to clone.

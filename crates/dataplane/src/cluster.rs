@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use snapshot::{BackendName, BackendTls, ClusterKey, EndpointState};
 
 use crate::clock::{Millis, NEVER};
+use crate::tls::BackendConnector;
 
 /// One backend port, across snapshots.
 #[derive(Debug)]
@@ -26,14 +27,43 @@ pub(crate) struct Cluster {
 pub(crate) struct State {
     /// Its name, for logs and metrics.
     pub(crate) name: Arc<BackendName>,
-    /// TLS towards the endpoints; `None` is plain.
-    pub(crate) tls: Option<Arc<BackendTls>>,
+    /// TLS towards the endpoints.
+    pub(crate) tls: Tls,
     /// Every endpoint of the snapshot, and those that left while they had connections.
     endpoints: Vec<Arc<Endpoint>>,
     /// The endpoints that may be chosen.
     ready: Vec<Arc<Endpoint>>,
     /// For the gauge of endpoints by state.
     counts: EndpointCounts,
+}
+
+/// How to speak to endpoints.
+#[derive(Clone, Debug)]
+pub(crate) enum Tls {
+    /// As the client does.
+    Plain,
+    /// Under these settings.
+    Session(Arc<BackendTls>, BackendConnector),
+    /// Under these settings, which cannot be set up: not at all.
+    Unusable(Arc<BackendTls>),
+}
+
+impl Tls {
+    /// Settings that did not change keep their connector, and with it the sessions it can resume.
+    fn new(before: &Self, settings: Option<&Arc<BackendTls>>) -> Self {
+        let Some(settings) = settings else { return Self::Plain };
+        match before {
+            Self::Session(old, _) | Self::Unusable(old) if old == settings => before.clone(),
+            _ => match BackendConnector::new(settings) {
+                Ok(connector) => Self::Session(settings.clone(), connector),
+                Err(error) => {
+                    let server_name = &settings.server_name;
+                    tracing::error!(%server_name, %error, "TLS to a backend cannot be set up");
+                    Self::Unusable(settings.clone())
+                }
+            },
+        }
+    }
 }
 
 /// Endpoints of a snapshot by state.
@@ -105,7 +135,7 @@ impl Cluster {
         Self {
             state: ArcSwap::from_pointee(State {
                 name: Arc::default(),
-                tls: None,
+                tls: Tls::Plain,
                 endpoints: Vec::new(),
                 ready: Vec::new(),
                 counts: EndpointCounts::default(),
@@ -116,6 +146,11 @@ impl Cluster {
     /// What the newest snapshot says of it.
     pub(crate) fn state(&self) -> arc_swap::Guard<Arc<State>> {
         self.state.load()
+    }
+
+    /// Whether any endpoint may be chosen.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.state.load().ready.is_empty()
     }
 
     /// The number of endpoints by state.
@@ -151,7 +186,7 @@ impl Cluster {
             before.endpoints.iter().map(|endpoint| (endpoint.address, endpoint.clone())).collect();
         let mut state = State {
             name: spec.name.clone(),
-            tls: spec.tls.clone(),
+            tls: Tls::new(&before.tls, spec.tls.as_ref()),
             endpoints: Vec::with_capacity(spec.endpoints.len()),
             ready: Vec::new(),
             counts: EndpointCounts::default(),

@@ -2,18 +2,20 @@
 //! up, so that accepting a connection looks up nothing. Immutable; a changed bind is compiled anew
 //! and a connection keeps the parts it started with.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use snapshot::{
     App, BackendName, Bind, BindKey, Limits, ListenerName, RouteName, ServerName, SniTable, Target,
-    Timeouts, TlsMode,
+    Timeouts, TlsMode, TlsServer,
 };
 
 use crate::budget::{Cost, Permit, Share};
 use crate::clock::{Millis, NEVER};
 use crate::cluster::{Cluster, Clusters};
 use crate::metrics::{BackendSeries, ListenerSeries, Metrics, RouteSeries};
+use crate::tls::{BuildError, Sessions, Terminator};
 
 /// One socket and what to do there.
 #[derive(Debug)]
@@ -63,9 +65,20 @@ pub(crate) struct CompiledTlsListener {
     /// What is counted for it.
     pub(crate) series: Arc<ListenerSeries>,
     /// What happens to the session.
-    pub(crate) mode: TlsMode,
+    pub(crate) mode: CompiledMode,
     /// Routes by hostname.
     pub(crate) routes: SniTable<Arc<CompiledRoute>>,
+}
+
+/// What happens to a TLS session.
+#[derive(Clone, Debug)]
+pub(crate) enum CompiledMode {
+    /// Bytes are relayed as they are.
+    Passthrough,
+    /// TLS ends here.
+    Terminate(Arc<Terminator>),
+    /// TLS should end here and no certificate can be served.
+    Unusable,
 }
 
 impl CompiledTls {
@@ -210,6 +223,39 @@ impl CompiledBind {
     }
 }
 
+/// TLS settings in use. Loading keys is slow beside everything else here, and an unchanged listener
+/// must not pay for its neighbour's change.
+#[derive(Debug, Default)]
+pub(crate) struct Terminators {
+    sessions: Sessions,
+    /// By session scope, of which every listener port has one.
+    known: HashMap<String, Vec<InUse>>,
+}
+
+/// Settings and what was made of them.
+type InUse = (Arc<TlsServer>, Weak<Terminator>);
+
+impl Terminators {
+    fn get(&mut self, settings: &Arc<TlsServer>) -> Result<Arc<Terminator>, BuildError> {
+        self.known.retain(|_, known| {
+            known.retain(|(_, terminator)| terminator.strong_count() > 0);
+            !known.is_empty()
+        });
+        let known = self.known.entry(settings.session_scope.clone()).or_default();
+        let same = |other: &Arc<TlsServer>| Arc::ptr_eq(other, settings) || other == settings;
+        let found = known.iter().find(|(settings, _)| same(settings));
+        if let Some(terminator) = found.and_then(|(_, terminator)| terminator.upgrade()) {
+            return Ok(terminator);
+        }
+        let terminator = Arc::new(Terminator::new(settings, &self.sessions)?);
+        for unusable in terminator.unusable() {
+            tracing::warn!(secret = %unusable.name, error = %unusable.reason, "a certificate is left out");
+        }
+        known.push((settings.clone(), Arc::downgrade(&terminator)));
+        Ok(terminator)
+    }
+}
+
 /// Compiles binds against the run-time objects of this process.
 #[derive(Debug)]
 pub(crate) struct Compiler<'a> {
@@ -217,6 +263,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) clusters: &'a mut Clusters,
     /// Where series are looked up.
     pub(crate) metrics: &'a Metrics,
+    /// Where TLS settings are looked up.
+    pub(crate) terminators: &'a mut Terminators,
 }
 
 impl Compiler<'_> {
@@ -230,7 +278,7 @@ impl Compiler<'_> {
                     let routes = listener.routes.map(|route| self.route(&listener.name, route));
                     Arc::new(CompiledTlsListener {
                         series: self.metrics.listener(&listener.name),
-                        mode: listener.mode.clone(),
+                        mode: self.mode(&listener.name, &listener.mode),
                         routes,
                     })
                 });
@@ -238,6 +286,17 @@ impl Compiler<'_> {
             }
         };
         CompiledBind { key, app, timeouts: bind.timeouts, limits: bind.limits, life }
+    }
+
+    fn mode(&mut self, listener: &ListenerName, mode: &TlsMode) -> CompiledMode {
+        let TlsMode::Terminate(settings) = mode else { return CompiledMode::Passthrough };
+        match self.terminators.get(settings) {
+            Ok(terminator) => CompiledMode::Terminate(terminator),
+            Err(error) => {
+                tracing::error!(%listener, %error, "a listener cannot terminate TLS");
+                CompiledMode::Unusable
+            }
+        }
     }
 
     fn single(

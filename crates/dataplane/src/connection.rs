@@ -122,6 +122,11 @@ impl Connection {
         }
     }
 
+    /// Whose connection it is, if that is known.
+    pub(crate) fn listener(&self) -> Option<&Arc<ListenerSeries>> {
+        self.parts().listener.as_ref()
+    }
+
     /// What the TLS layer has to tell.
     pub(crate) fn tls(&mut self) -> &mut TlsFacts {
         self.parts_mut().facts.tls.get_or_insert_default()

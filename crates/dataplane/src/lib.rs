@@ -13,7 +13,7 @@
 //! without a deadline. An unchanged bind is not touched. A connection keeps what it started with.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used))]
-#![allow(dead_code)] // parts that TLS and UDP will use; goes away with them
+#![allow(dead_code)] // parts that UDP will use; goes away with it
 
 mod access_log;
 mod budget;

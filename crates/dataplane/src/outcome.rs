@@ -8,6 +8,7 @@ macro_rules! labels {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum $name { $($(#[$doc])* $variant,)+ }
 
+        #[allow(dead_code, reason = "not every list is walked and counted by position")]
         impl $name {
             /// Every value, in the order of [`Self::index`].
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];

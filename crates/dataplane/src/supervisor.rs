@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::access_log;
 use crate::clock::millis;
 use crate::cluster::Clusters;
-use crate::compiled::{BindLife, CompiledBind, Compiler};
+use crate::compiled::{BindLife, CompiledBind, Compiler, Terminators};
 use crate::diff::{BindChange, diff};
 use crate::socket::{self, Probe};
 use crate::worker::{Command, Handle, Shared};
@@ -56,6 +56,7 @@ pub(crate) struct Supervisor {
     workers: Vec<Handle>,
     access_log: access_log::Writer,
     clusters: Clusters,
+    terminators: Terminators,
     binds: BTreeMap<BindKey, Active>,
     /// Sockets that are no longer served and may still have connections or flows.
     former: Vec<(BindKey, Weak<BindLife>)>,
@@ -90,6 +91,7 @@ impl Supervisor {
             workers,
             access_log,
             clusters: Clusters::default(),
+            terminators: Terminators::default(),
             binds: BTreeMap::new(),
             former: Vec::new(),
             current: Arc::default(),
@@ -174,10 +176,23 @@ impl Supervisor {
         let Some(active) = self.binds.get_mut(key) else { return };
         active.spec = bind.clone();
         if let State::Bound { publisher, life, .. } = &active.state {
-            let mut compiler =
-                Compiler { clusters: &mut self.clusters, metrics: &self.shared.metrics };
-            publisher.send_replace(Arc::new(compiler.bind(*key, bind, life.clone())));
+            let (publisher, life) = (publisher.clone(), life.clone());
+            publisher.send_replace(self.compile(key, bind, life));
         }
+    }
+
+    fn compile(
+        &mut self,
+        key: &BindKey,
+        bind: &snapshot::Bind,
+        life: Arc<BindLife>,
+    ) -> Arc<CompiledBind> {
+        let mut compiler = Compiler {
+            clusters: &mut self.clusters,
+            metrics: &self.shared.metrics,
+            terminators: &mut self.terminators,
+        };
+        Arc::new(compiler.bind(*key, bind, life))
     }
 
     fn open(&mut self, key: &BindKey, bind: &Arc<snapshot::Bind>, delay: Duration) -> State {
@@ -195,8 +210,7 @@ impl Supervisor {
             }
         };
         let life = Arc::new(BindLife::new(self.shared.budget.share()));
-        let mut compiler = Compiler { clusters: &mut self.clusters, metrics: &self.shared.metrics };
-        let compiled = Arc::new(compiler.bind(*key, bind, life.clone()));
+        let compiled = self.compile(key, bind, life.clone());
         let (publisher, _) = watch::channel(compiled);
         let first = if count == 1 { bound::owner(key, self.workers.len()) } else { 0 };
         for (socket, worker) in sockets.into_iter().zip(self.workers.iter().cycle().skip(first)) {

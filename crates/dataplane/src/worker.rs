@@ -222,3 +222,6 @@ async fn run(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>) {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,13 +1,13 @@
 //! What an access line looks like: JSON for machines, text for people. Pure: a record in, bytes
 //! out. Every record becomes exactly one line, whatever bytes a client put into it.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use snapshot::Transport;
 
-use super::{Event, Format, Mode, Record, TlsFacts, TlsSession};
+use super::{Event, Format, Mode, Record, TlsFacts};
 use crate::outcome::By;
 
 /// Appends the line of `record`, line feed included; nothing for [`Format::Off`].
@@ -57,7 +57,7 @@ struct Line<'a> {
     #[serde(rename = "tidegate.tls.offered_alpn", skip_serializing_if = "Vec::is_empty")]
     offered_alpn: Vec<String>,
     #[serde(rename = "tidegate.tls.bad_server_name", skip_serializing_if = "Option::is_none")]
-    bad_server_name: Option<String>,
+    bad_server_name: Option<&'a str>,
     #[serde(rename = "tidegate.gateway.name", skip_serializing_if = "Option::is_none")]
     gateway: Option<String>,
     #[serde(rename = "tidegate.listener_set.name", skip_serializing_if = "Option::is_none")]
@@ -114,7 +114,7 @@ struct Session<'a> {
     #[serde(rename = "tls.curve", skip_serializing_if = "Option::is_none")]
     curve: Option<&'a str>,
     #[serde(rename = "tls.next_protocol", skip_serializing_if = "Option::is_none")]
-    alpn: Option<String>,
+    alpn: Option<&'a str>,
     #[serde(rename = "tls.resumed", skip_serializing_if = "Option::is_none")]
     resumed: Option<bool>,
     #[serde(rename = "tls.client.subject", skip_serializing_if = "Option::is_none")]
@@ -132,23 +132,21 @@ impl<'a> Session<'a> {
         let Some(tls) = tls.filter(|tls| tls.mode == Some(Mode::Terminate)) else {
             return Self::default();
         };
-        let Some(session) = &tls.session else {
+        let Some((session, took)) = &tls.session else {
             return Self { established: Some(false), ..Self::default() };
         };
-        let TlsSession { cipher, curve, alpn, client_subject, client_fingerprint, secret, .. } =
-            session;
         Self {
             established: Some(true),
             protocol: Some("tls"),
-            version: session.version,
-            cipher: cipher.as_deref(),
-            curve: curve.as_deref(),
-            alpn: alpn.as_deref().map(protocol_name),
+            version: Some(session.version),
+            cipher: Some(session.cipher),
+            curve: session.curve,
+            alpn: session.next_protocol.as_deref(),
             resumed: Some(session.resumed),
-            client_subject: client_subject.as_deref(),
-            client_fingerprint: client_fingerprint.as_deref(),
-            secret: secret.as_deref(),
-            handshake_seconds: Some(seconds(session.handshake)),
+            client_subject: session.client.as_ref().map(|client| &*client.subject),
+            client_fingerprint: session.client.as_ref().map(|client| &*client.sha256),
+            secret: session.secret.as_deref(),
+            handshake_seconds: Some(seconds(*took)),
         }
     }
 }
@@ -180,10 +178,8 @@ impl<'a> Line<'a> {
                 Mode::Passthrough => "passthrough",
                 Mode::Terminate => "terminate",
             }),
-            offered_alpn: tls
-                .map(|tls| tls.offered_alpn.iter().map(|name| protocol_name(name)).collect())
-                .unwrap_or_default(),
-            bad_server_name: tls.and_then(|tls| tls.bad_server_name.as_deref()).map(hex),
+            offered_alpn: tls.map(|tls| tls.offer.names().collect()).unwrap_or_default(),
+            bad_server_name: tls.and_then(|tls| tls.bad_server_name.as_deref()),
             gateway: listener.map(|name| format!("{}/{}", name.gateway_namespace, name.gateway)),
             listener_set: listener
                 .map(|name| name.listener_set.as_str())
@@ -231,19 +227,6 @@ fn timestamp(record: &Record) -> String {
 /// Seconds to a tenth of a millisecond: enough to compare, short to read.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10_000.0
-}
-
-/// An ALPN protocol name (RFC 7301: opaque bytes, in practice ASCII); other bytes as U+FFFD.
-fn protocol_name(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Twelve characters of Crockford's base 32, which sort as the number does.

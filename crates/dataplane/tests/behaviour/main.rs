@@ -1,6 +1,7 @@
 //! Whole behaviours of the data plane over real sockets, one file for each topic.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not their helpers")]
 #![allow(dead_code, reason = "the support module serves tests that come with TLS and UDP")]
 
 mod support;

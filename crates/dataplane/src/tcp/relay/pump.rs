@@ -90,14 +90,6 @@ impl Pump {
         }
     }
 
-    /// Bytes that were read and are not written yet.
-    pub(crate) fn pending(&self) -> u32 {
-        match self.phase {
-            Phase::Writing(pending) => pending,
-            _ => 0,
-        }
-    }
-
     /// Whether the receiver knows that no more comes.
     pub(crate) fn is_done(&self) -> bool {
         self.phase == Phase::Done
@@ -131,9 +123,11 @@ impl Pump {
                 Action::AwaitReceiver
             }
             (Phase::Flushing, Event::Flushed) => {
+                // Read again rather than wait: while the flush waited, the sender's wake-up may have
+                // been used up.
                 self.is_dirty = false;
                 self.phase = Phase::Reading;
-                Action::AwaitSender
+                Action::Read(self.read_size)
             }
             (Phase::Flushing | Phase::Ending, Event::WriteBlocked) => Action::AwaitReceiver,
             (Phase::Ending, Event::WasShutDown) => {

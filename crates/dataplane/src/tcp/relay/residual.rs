@@ -64,7 +64,7 @@ pub(super) fn allowed_read(
         return Some(most);
     }
     if free < u64::from(CAREFUL) {
-        return receiver.socket().poll_write_ready(cx).is_ready().then_some(most.min(CAREFUL));
+        return receiver.poll_room(cx).is_ready().then_some(most.min(CAREFUL));
     }
     let share = u32::try_from(free / 16).unwrap_or(u32::MAX);
     Some(most.min(share.max(CAREFUL)))
