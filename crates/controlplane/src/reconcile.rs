@@ -62,6 +62,8 @@ pub struct View {
     pub translation: Arc<Translation>,
     /// What the data plane was given.
     pub published: Published,
+    /// How many translations there were; 0 is "nothing is known yet".
+    pub rounds: u64,
 }
 
 /// What does not change while the process runs.
@@ -109,6 +111,7 @@ pub async fn run(fixed: Fixed, mut inputs: Inputs, outputs: Outputs, counters: C
                 error!("translation failed by a defect of the program; the last good state stays");
             }
         }
+        view.rounds += 1;
         outputs.view.send_replace(Arc::new(view.clone()));
 
         sleep(APART).await;

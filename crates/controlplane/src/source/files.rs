@@ -12,11 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gwapi::manifest::Source;
 use tokio::sync::{Notify, watch as channel};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
 use self::last_good::LastGood;
+use self::scan::Found;
 use self::watch::Watch;
 use crate::{Loaded, Problem};
 
@@ -32,28 +34,39 @@ const AT_LATEST: Duration = Duration::from_secs(1);
 pub struct Follow {
     /// Folders, read with everything below them, and files.
     pub paths: Vec<PathBuf>,
+    /// Manifests that are in no file and never change.
+    pub given: Vec<Source>,
     /// How often everything is read even if no change was noticed: watches can be refused by the
     /// operating system, lose events, and do not work on every network file system.
     pub rescan: Duration,
 }
 
+impl Follow {
+    fn scan(&self) -> Found {
+        let mut found = scan::scan(&self.paths);
+        let given = |source: &Source| (source.path.clone(), Ok(Arc::from(source.text.as_str())));
+        found.files.extend(self.given.iter().map(given));
+        found
+    }
+}
+
 /// Reads everything once. What cannot be read is in [`Loaded::problems`].
-pub fn load(paths: &[PathBuf]) -> Arc<Loaded> {
-    LastGood::default().update(scan::scan(paths))
+pub fn load(follow: &Follow) -> Arc<Loaded> {
+    LastGood::default().update(follow.scan())
 }
 
 /// Follows `follow.paths` from the state `sender` holds until nobody listens to `sender` any more.
 pub async fn follow(follow: Follow, sender: channel::Sender<Arc<Loaded>>) {
+    let follow = Arc::new(follow);
     let changed = Arc::new(Notify::new());
     let mut watch = Watch::new(&follow.paths, Arc::clone(&changed));
     let mut memory = LastGood::resume(Arc::clone(&sender.borrow()));
-    log_problems(&[], &memory.loaded().problems);
     loop {
         let before = Arc::clone(memory.loaded());
-        let paths = follow.paths.clone();
+        let reader = Arc::clone(&follow);
         let reading = tokio::task::spawn_blocking(move || {
             watch.renew();
-            memory.update(scan::scan(&paths));
+            memory.update(reader.scan());
             (watch, memory)
         });
         match reading.await {
@@ -97,7 +110,8 @@ async fn settle(changed: &Notify) {
     }
 }
 
-fn log_problems(before: &[Problem], now: &[Problem]) {
+/// Logs what is new and what is gone.
+pub fn log_problems(before: &[Problem], now: &[Problem]) {
     for problem in now.iter().filter(|problem| !before.contains(problem)) {
         match problem {
             Problem::Missing(path) => warn!(

@@ -1,0 +1,168 @@
+//! Starts everything, in the order in which nothing misses an event.
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use controlplane::metrics::{self, Counters};
+use controlplane::reconcile::{self, Fixed, Inputs, Outputs};
+use controlplane::source::dns::{self, Resolved};
+use controlplane::source::files::{self, Follow};
+use controlplane::{Loaded, View};
+use gwapi::manifest::Source;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use snapshot::{ApplyReport, Published};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tracing::info;
+
+use super::{announce, drain};
+use crate::admin::{self, Admin};
+use crate::check::settings;
+use crate::cli::{AccessLog, RunArgs};
+use crate::exit::Exit;
+
+/// Why `run` could not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error("{0}: no such file or directory")]
+    Missing(PathBuf),
+    #[error("the admin endpoint cannot listen on {0}")]
+    Admin(std::net::SocketAddr, #[source] io::Error),
+    #[error("a thread or its runtime cannot be started")]
+    Thread(#[source] io::Error),
+    #[error("the data plane cannot be started")]
+    DataPlane(#[source] dataplane::StartError),
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
+}
+
+/// Starts, serves until a signal, ends.
+pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, StartError> {
+    if let Some(missing) = args.config.iter().find(|path| !path.exists()) {
+        return Err(StartError::Missing(missing.clone()));
+    }
+    let endpoint = admin::bind(args.admin).map_err(|error| StartError::Admin(args.admin, error))?;
+    let local = endpoint.local_addr().map_err(|error| StartError::Admin(args.admin, error))?;
+
+    let follow = Follow {
+        paths: args.config.clone(),
+        given: listen
+            .map(|text| Source { path: PathBuf::from("--listen"), text })
+            .into_iter()
+            .collect(),
+        rescan: args.rescan_interval,
+    };
+    let addresses = if args.address.is_empty() { all_addresses() } else { args.address.clone() };
+    let fixed = Fixed { settings: settings(vec![local.port()]), addresses };
+
+    let main = runtime()?;
+    let counters = Counters::default();
+    let (published, snapshots) = watch::channel(Published::default());
+    let (view, views) = watch::channel(Arc::new(View::default()));
+    let mut registry = Registry::default();
+    let (dataplane, applied) = {
+        let _inside = main.enter();
+        dataplane::start(dataplane_config(args), snapshots).map_err(StartError::DataPlane)?
+    };
+    registry.register_collector(Box::new(dataplane.metrics()));
+    metrics::register(&mut registry, &counters, views.clone());
+    let build = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", option_env!("TIDEGATE_REVISION").unwrap_or("unknown")),
+        ("role", "standalone"),
+    ];
+    registry.register("tidegate_build", "What is running", Info::new(build.to_vec()));
+
+    let (phase, phases) = watch::channel(admin::Phase::Serving);
+    let hosts = args.admin_host.clone();
+    let admin = Admin { views: views.clone(), phases, registry, hosts };
+    spawn("admin", endpoint, move |endpoint| admin::serve(endpoint, admin))?;
+    info!(url = %format_args!("http://{local}/status"), "admin endpoint");
+
+    let control = Control { follow, fixed, published, view, applied: applied.clone(), counters };
+    spawn("control", control, Control::run)?;
+
+    main.block_on(async {
+        tokio::spawn(announce::follow(applied, views));
+        let signals = drain::Signals::new().map_err(StartError::Signals)?;
+        let times =
+            drain::Times { pre_stop_delay: args.pre_stop_delay, drain_timeout: args.drain_timeout };
+        Ok(drain::serve(&dataplane, signals, &phase, times).await)
+    })
+}
+
+/// What the control thread owns.
+struct Control {
+    follow: Follow,
+    fixed: Fixed,
+    published: watch::Sender<Published>,
+    view: watch::Sender<Arc<View>>,
+    applied: watch::Receiver<ApplyReport>,
+    counters: Counters,
+}
+
+impl Control {
+    async fn run(self) {
+        let loaded: Arc<Loaded> = files::load(&self.follow);
+        files::log_problems(&[], &loaded.problems);
+        let (loaded_sender, loaded) = watch::channel(loaded);
+        let (wanted, names_wanted) = watch::channel(BTreeSet::new());
+        let (resolved, names) = watch::channel(Resolved::default());
+        let inputs = Inputs { loaded, applied: self.applied, names };
+        let outputs = Outputs { published: self.published, view: self.view, wanted };
+        tokio::join!(
+            files::follow(self.follow, loaded_sender),
+            dns::follow(names_wanted, resolved, dns::lookup),
+            reconcile::run(self.fixed, inputs, outputs, self.counters),
+        );
+    }
+}
+
+fn dataplane_config(args: &RunArgs) -> dataplane::Config {
+    let stdout = io::stdout();
+    let format = match args.access_log {
+        AccessLog::Auto if stdout.is_terminal() => dataplane::Format::Text,
+        AccessLog::Auto | AccessLog::Json => dataplane::Format::Json,
+        AccessLog::Text => dataplane::Format::Text,
+        AccessLog::Off => dataplane::Format::Off,
+    };
+    dataplane::Config {
+        workers: args.workers.and_then(|workers| NonZeroUsize::new(workers.into())),
+        access_log: dataplane::AccessLog { format, writer: Box::new(stdout) },
+    }
+}
+
+fn runtime() -> Result<Runtime, StartError> {
+    Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)
+}
+
+/// Runs a task on a thread and a runtime of its own.
+fn spawn<T, Task>(
+    name: &str,
+    owned: T,
+    task: impl FnOnce(T) -> Task + Send + 'static,
+) -> Result<(), StartError>
+where
+    T: Send + 'static,
+    Task: Future<Output = ()>,
+{
+    let runtime = runtime()?;
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || runtime.block_on(task(owned))).map_err(StartError::Thread)?;
+    Ok(())
+}
+
+/// Every address of this host: IPv4, and IPv6 where the kernel has it.
+fn all_addresses() -> Vec<IpAddr> {
+    let mut addresses = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        addresses.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    }
+    addresses
+}
