@@ -4,14 +4,56 @@
 //! no file and no socket, logs nothing, and gives the same output for any order of its input. The
 //! cluster, the standalone mode, `tidegate check` and the golden tests all call it.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+mod acceptance;
+mod addresses;
+mod attach;
+mod backend_tls;
+mod backends;
+mod certs;
+mod claims;
+mod classes;
+mod conflicts;
+mod emit;
+mod endpoints;
 pub mod findings;
+mod frontend_tls;
+mod gateways;
+mod grants;
+mod hostnames;
+mod listener_sets;
+mod listeners;
+mod namespaces;
+mod precedence;
+mod routes;
 pub mod status;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use gwapi::{ObjectKey, Objects};
 use snapshot::{ApplyReport, Snapshot};
+
+use crate::backend_tls::Policies;
+use crate::certs::Certificates;
+use crate::emit::Emitter;
+use crate::endpoints::Endpoints;
+use crate::grants::Grants;
+use crate::listeners::Surroundings;
+use crate::namespaces::Namespaces;
+use crate::status::Outcome;
+use crate::targets::Targets;
 
 pub use findings::{Finding, Severity};
 pub use status::Statuses;
@@ -91,6 +133,54 @@ pub struct Translation {
 }
 
 /// Translates objects into snapshots and statuses.
-pub fn translate(_world: &World<'_>) -> Translation {
-    Translation::default()
+pub fn translate(world: &World<'_>) -> Translation {
+    let objects = world.objects;
+    let namespaces = Namespaces::new(&objects.namespaces);
+    let grants = Grants::new(&objects.reference_grants);
+    let mut certificates = Certificates::new(objects);
+
+    let classes = classes::ours(world);
+    let gateways = gateways::ours(world, &classes, &grants, &mut certificates);
+    let sets = listener_sets::ours(&objects.listener_sets, &gateways, &namespaces);
+    let listeners = listeners::read(
+        &gateways,
+        &sets,
+        &mut Surroundings {
+            grants: &grants,
+            certificates: &mut certificates,
+            reserved_ports: &world.settings.reserved_ports,
+        },
+    );
+    let acceptance = acceptance::decide(&gateways, &sets, &listeners);
+
+    let routes = routes::read(objects);
+    let attachments = attach::attach(&routes, &gateways, &sets, &listeners, &namespaces);
+    let claims = claims::settle(&listeners, &routes, &attachments);
+    let backends = backends::resolve_all(&routes, &attachments, &objects.services, &grants);
+    let policies =
+        Policies::new(&objects.backend_tls_policies, &objects.services, &mut certificates);
+
+    let own_sockets = emit::own_sockets(&listeners, &acceptance);
+    let endpoints = Endpoints::new(world, own_sockets);
+    let targets = Targets::new(&gateways, &routes, &backends, &policies, &endpoints);
+    let mut emitter = Emitter { acceptance: &acceptance, claims: &claims, targets };
+    let snapshots = emitter.snapshots(world, &gateways, &listeners);
+
+    let outcome = Outcome {
+        world,
+        classes: &classes,
+        gateways: &gateways,
+        sets: &sets,
+        listeners: &listeners,
+        acceptance: &acceptance,
+        routes: &routes,
+        attachments: &attachments,
+        claims: &claims,
+        backends: &backends,
+        policies: &policies,
+    };
+    let statuses = status::tell(&outcome);
+    let warnings = emitter.targets.warnings;
+    let findings = findings::collect(&outcome, &statuses, &certificates, warnings);
+    Translation { snapshots, statuses, findings }
 }

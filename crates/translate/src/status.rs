@@ -1,11 +1,31 @@
 //! What every object's status must say. Times are not set here: the writer sets them.
 
+mod class;
+pub(crate) mod condition;
+mod gateway;
+mod listener;
+mod listener_set;
+mod policy;
+mod route;
+
 use std::collections::BTreeMap;
 
 use gwapi::listeners::RouteGroupKind;
-use gwapi::reasons::Reason;
+use gwapi::reasons::{ConditionType, Reason};
 use gwapi::{ObjectKey, ParentRef};
 use serde::Serialize;
+
+use crate::World;
+use crate::acceptance::Acceptance;
+use crate::attach::Attachments;
+use crate::backend_tls::Policies;
+use crate::backends::BackendsByRoute;
+use crate::claims::Claims;
+use crate::classes::Classes;
+use crate::gateways::Gateway;
+use crate::listener_sets::ListenerSet;
+use crate::listeners::Listener;
+use crate::routes::{Route, RouteKind};
 
 /// One condition, without its transition time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -149,4 +169,61 @@ pub struct AncestorStatus {
     pub gateway: ObjectKey,
     /// Conditions.
     pub conditions: Vec<Condition>,
+}
+
+/// Everything that was decided: what statuses tell.
+#[derive(Clone, Copy)]
+pub(crate) struct Outcome<'l, 'a> {
+    pub(crate) world: &'l World<'a>,
+    pub(crate) classes: &'l Classes<'a>,
+    pub(crate) gateways: &'l [Gateway<'a>],
+    pub(crate) sets: &'l [ListenerSet<'a>],
+    pub(crate) listeners: &'l [Listener<'a>],
+    pub(crate) acceptance: &'l Acceptance,
+    pub(crate) routes: &'l [Route<'a>],
+    pub(crate) attachments: &'l Attachments<'a>,
+    pub(crate) claims: &'l Claims,
+    pub(crate) backends: &'l BackendsByRoute<'a>,
+    pub(crate) policies: &'l Policies<'a>,
+}
+
+/// Tells everything that was decided.
+pub(crate) fn tell(outcome: &Outcome<'_, '_>) -> Statuses {
+    let mut statuses =
+        Statuses { gateway_classes: class::statuses(outcome).collect(), ..Statuses::default() };
+    let of_listeners = listener::statuses(outcome);
+    for gateway in outcome.gateways {
+        let status = gateway::status(gateway, outcome, &of_listeners);
+        statuses.gateways.insert(gateway.key.clone(), status);
+    }
+    for set in outcome.sets {
+        if let Some(gateway) = statuses.gateways.get(set.gateway.key) {
+            let status = listener_set::status(set, gateway, outcome, &of_listeners);
+            statuses.listener_sets.insert(set.key.clone(), status);
+        }
+    }
+    let listeners = outcome.listeners.iter().map(|listener| (listener.id, listener)).collect();
+    let losses = route::losses(outcome);
+    for route in outcome.routes {
+        if let Some(status) = route::status(route, outcome, &listeners, &losses) {
+            let of_kind = match route.kind {
+                RouteKind::Tcp => &mut statuses.tcp_routes,
+                RouteKind::Udp => &mut statuses.udp_routes,
+                RouteKind::Tls => &mut statuses.tls_routes,
+            };
+            of_kind.insert(route.key.clone(), status);
+        }
+    }
+    let uses = policy::uses(outcome);
+    for policy in outcome.policies.iter() {
+        if let Some(status) = policy::status(policy, outcome, &uses) {
+            statuses.backend_tls_policies.insert(policy.key.clone(), status);
+        }
+    }
+    statuses
+}
+
+/// Whether the condition of this type is there and true.
+pub(crate) fn is_true(conditions: &[Condition], r#type: ConditionType) -> bool {
+    conditions.iter().any(|condition| condition.r#type == r#type.as_str() && condition.status)
 }

@@ -1,0 +1,107 @@
+//! Objects that lead nowhere. Said only standalone, where every manifest is meant for us; in a
+//! cluster they may be another controller's.
+
+use gwapi::{DEFAULT_CLASS, Kind, ObjectKey, ObjectRef};
+
+use super::{Finding, Severity};
+use crate::Addresses;
+use crate::attach::parent_object;
+use crate::listener_sets::parent_of;
+use crate::routes::Route;
+use crate::status::{Outcome, Statuses};
+
+/// Of every object whose parent is missing.
+pub(super) fn findings(outcome: &Outcome<'_, '_>, statuses: &Statuses) -> Vec<Finding> {
+    if !matches!(outcome.world.addresses, Addresses::Own(_)) {
+        return vec![];
+    }
+    let routes = outcome.routes.iter().flat_map(|route| of_route(route, outcome));
+    gateways(outcome)
+        .chain(listener_sets(outcome))
+        .chain(routes)
+        .chain(policies(outcome, statuses))
+        .collect()
+}
+
+fn gateways(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
+    outcome.world.objects.gateways.iter().filter_map(|(key, gateway)| {
+        let class = &gateway.spec.gateway_class_name;
+        if outcome.classes.get(class).is_some() {
+            return None;
+        }
+        let classes = &outcome.world.objects.gateway_classes;
+        let found = if classes.contains_key(&ObjectKey::new("", class.as_str())) {
+            format!("GatewayClass {class} is another controller's")
+        } else {
+            format!("GatewayClass {class} does not exist")
+        };
+        let object = ObjectRef::new(Kind::Gateway, key.clone());
+        let mut finding = error(object, "spec.gatewayClassName", "class-not-found", found);
+        finding.fix = Some(format!("gatewayClassName: {DEFAULT_CLASS}"));
+        Some(finding)
+    })
+}
+
+fn listener_sets(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
+    outcome.world.objects.listener_sets.iter().filter_map(|(key, set)| {
+        let parent = parent_of(key, set);
+        let exists = |key: &ObjectKey| outcome.world.objects.gateways.contains_key(key);
+        if parent.as_ref().is_some_and(exists) {
+            return None;
+        }
+        let found = match parent {
+            Some(parent) => format!("Gateway {parent} does not exist"),
+            None => "the parent is no Gateway".to_owned(),
+        };
+        let object = ObjectRef::new(Kind::ListenerSet, key.clone());
+        Some(error(object, "spec.parentRef", "parent-not-found", found))
+    })
+}
+
+fn of_route(route: &Route<'_>, outcome: &Outcome<'_, '_>) -> Vec<Finding> {
+    let objects = &outcome.world.objects;
+    let exists = |parent: &ObjectRef| match parent.kind {
+        Kind::ListenerSet => objects.listener_sets.contains_key(&parent.key),
+        _ => objects.gateways.contains_key(&parent.key),
+    };
+    let mut findings = vec![];
+    for (index, parent) in route.parents.iter().enumerate() {
+        let field = format!("spec.parentRefs[{index}]");
+        let found = match parent_object(route, parent) {
+            None => format!("{} {} is no Gateway and no ListenerSet", parent.kind(), parent.name),
+            Some(parent) if exists(&parent) => continue,
+            Some(parent) => format!("{parent} does not exist"),
+        };
+        findings.push(error(route.object(), &field, "parent-not-found", found));
+    }
+    if route.parents.is_empty() {
+        let found = "no parentRef: the route attaches to nothing".to_owned();
+        findings.push(error(route.object(), "spec.parentRefs", "parent-not-found", found));
+    }
+    findings
+}
+
+fn policies(outcome: &Outcome<'_, '_>, statuses: &Statuses) -> impl Iterator<Item = Finding> {
+    let told = &statuses.backend_tls_policies;
+    outcome.policies.iter().filter(|policy| !told.contains_key(policy.key)).map(|policy| Finding {
+        severity: Severity::Warning,
+        object: ObjectRef::new(Kind::BackendTlsPolicy, policy.key.clone()),
+        field: Some("spec.targetRefs".to_owned()),
+        id: "policy-without-effect".to_owned(),
+        message: "no listener that terminates TLS leads to a target: expected a Service that a \
+                  route of such a listener names"
+            .to_owned(),
+        fix: None,
+    })
+}
+
+fn error(object: ObjectRef, field: &str, id: &str, message: String) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        object,
+        field: Some(field.to_owned()),
+        id: id.to_owned(),
+        message,
+        fix: None,
+    }
+}

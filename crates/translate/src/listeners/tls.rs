@@ -1,0 +1,99 @@
+//! The TLS part of a listener: passed through, or terminated with these certificates and this
+//! validation of clients.
+
+use std::sync::Arc;
+
+use gwapi::reasons::Reason;
+use snapshot::{ClientAuth, TlsIdentity};
+
+use super::{Listener, Protocol, Surroundings};
+use crate::status::Cause;
+
+/// What happens to TLS at a listener.
+pub(crate) enum Tls {
+    /// It is relayed.
+    Passthrough,
+    /// It ends here.
+    Terminate(Termination),
+}
+
+/// What TLS is terminated with.
+pub(crate) struct Termination {
+    /// Certificates, in the order of the references that led to one.
+    pub(crate) identities: Vec<Arc<TlsIdentity>>,
+    /// What to ask of clients; `None` if every handshake must fail.
+    pub(crate) client_auth: Option<ClientAuth>,
+}
+
+impl Listener<'_> {
+    /// Reads `tls`. A certificate that cannot be used leaves the listener accepted: it is repaired
+    /// elsewhere, and who waits for acceptance (external-dns, for one) should not flap with it.
+    pub(super) fn read_tls(&mut self, protocol: Protocol, surroundings: &mut Surroundings<'_, '_>) {
+        let (Protocol::Tls, tls) = (protocol, self.spec.tls.take().unwrap_or_default()) else {
+            if self.spec.tls.is_some() {
+                let message =
+                    format!("protocol {} has no TLS: expected protocol TLS", protocol.as_str());
+                self.refuse(Reason::UnsupportedValue, "tls", message);
+            }
+            return;
+        };
+        if tls.passthrough {
+            self.tls = Some(Tls::Passthrough);
+            return;
+        }
+        if tls.certificate_refs.is_empty() {
+            let message = "mode Terminate without a certificate: expected at least one reference";
+            self.refuse(Reason::UnsupportedValue, "tls.certificateRefs", message.to_owned());
+        }
+        let (kind, owner) = self.owner_kind_and_key();
+        let mut identities = vec![];
+        for (index, secret) in tls.certificate_refs.iter().enumerate() {
+            let field = self.field(&format!("tls.certificateRefs[{index}]"));
+            match surroundings.certificates.identity(
+                surroundings.grants,
+                (kind, &owner.namespace),
+                secret,
+                &field,
+                Reason::InvalidCertificateRef,
+            ) {
+                Ok(identity) => identities.push(identity),
+                Err(cause) => self.unresolved.push(cause),
+            }
+        }
+        let client_auth = self.read_client_auth();
+        self.tls = Some(Tls::Terminate(Termination { identities, client_auth }));
+    }
+
+    fn read_client_auth(&mut self) -> Option<ClientAuth> {
+        let validation = self.gateway.frontend_tls.of_port(self.spec.port);
+        let is_own = self.set.is_none();
+        // The path is one of the Gateway, so it means nothing in a ListenerSet.
+        let problems = validation.problems.iter().cloned();
+        self.unresolved
+            .extend(problems.map(|cause| Cause { field: cause.field.filter(|_| is_own), ..cause }));
+        if validation.client_auth.is_none() {
+            self.refusals.push(Cause::of_object(
+                Reason::NoValidCaCertificate,
+                format!(
+                    "Gateway {} validates clients of port {} but none of its certificate \
+                     authorities can be used",
+                    self.gateway.key, self.spec.port
+                ),
+            ));
+        }
+        validation.client_auth.clone()
+    }
+
+    /// Whether TLS ends here but there is no certificate to show.
+    pub(crate) fn lacks_certificate(&self) -> bool {
+        matches!(&self.tls, Some(Tls::Terminate(tls)) if tls.identities.is_empty())
+    }
+
+    /// Whether it has no certificate for want of a ReferenceGrant: the one kind of broken
+    /// certificate that counts against the acceptance of its ListenerSet (the conformance suite
+    /// asks for it).
+    pub(crate) fn lacks_permitted_certificate(&self) -> bool {
+        let is_unpermitted = |cause: &Cause| cause.reason == Reason::RefNotPermitted;
+        self.lacks_certificate() && self.unresolved.iter().any(is_unpermitted)
+    }
+}

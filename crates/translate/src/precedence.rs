@@ -1,0 +1,20 @@
+//! The one rule of who comes first. Everything that competes (routes for a port, listeners for a
+//! hostname, policies for a Service) is ordered by it; nothing else decides an order.
+
+use gwapi::{ObjectKey, ObjectMeta, Time};
+
+/// The place of an object in the order: the oldest first, then by namespace and name.
+///
+/// Manifests without a creation time are all equally old, so that their names decide.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age {
+    created: Option<Time>,
+    key: ObjectKey,
+}
+
+impl Age {
+    /// The place of the object of this key.
+    pub(crate) fn of(key: &ObjectKey, metadata: &ObjectMeta) -> Self {
+        Self { created: metadata.creation_timestamp.clone(), key: key.clone() }
+    }
+}
