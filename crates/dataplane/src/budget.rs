@@ -20,6 +20,13 @@ pub(crate) enum Cost {
 }
 
 impl Cost {
+    fn flows(self) -> u64 {
+        match self {
+            Self::Connection => 0,
+            Self::Flow => 1,
+        }
+    }
+
     fn descriptors(self) -> u64 {
         match self {
             Self::Connection => 2,
@@ -30,6 +37,10 @@ impl Cost {
 
 /// The connections every listener may hold whatever the others do, while the budget allows it.
 const GUARANTEED_CONNECTIONS: u64 = 64;
+
+/// Flows that may be open in all: enough for what one address can serve, and a bound on what they
+/// cost the kernel.
+const FLOWS: u64 = 50_000;
 
 /// All descriptors that connections and flows may take, and who takes them.
 #[derive(Debug)]
@@ -47,6 +58,8 @@ struct State {
     beyond: u64,
     shares: Slab<ShareState>,
     open: u64,
+    /// Flows open now.
+    flows: u64,
 }
 
 #[derive(Debug)]
@@ -82,12 +95,20 @@ impl State {
         self.total.saturating_sub(self.guarantee * self.open)
     }
 
-    fn admits(&self, key: usize, cost: u64) -> bool {
+    /// Three tenths of the descriptors are left for connections.
+    fn flows_max(&self) -> u64 {
+        FLOWS.min(self.total / 10 * 7)
+    }
+
+    fn admits(&self, key: usize, cost: Cost) -> bool {
+        let is_flow_too_many = cost == Cost::Flow && self.flows >= self.flows_max();
+        let cost = cost.descriptors();
         let used = self.shares.get(key).map_or(0, |share| share.used);
         let more = self.beyond(key, used + cost) - self.beyond(key, used);
         // The total holds even right after a listener was added to a full process: its guarantee
         // then fills as others give back.
-        self.used + cost <= self.total && (more == 0 || self.beyond + more <= self.common())
+        let is_common_part_left = self.beyond + more <= self.common() && !is_flow_too_many;
+        self.used + cost <= self.total && (more == 0 || is_common_part_left)
     }
 
     fn change(&mut self, key: usize, change: impl Fn(u64) -> u64) {
@@ -117,6 +138,7 @@ impl Budget {
             beyond: 0,
             shares: Slab::new(),
             open: 0,
+            flows: 0,
         };
         Arc::new(Self { state: Mutex::new(state) })
     }
@@ -133,6 +155,11 @@ impl Budget {
     /// Descriptors that connections and flows hold now.
     pub(crate) fn used(&self) -> u64 {
         self.lock().used
+    }
+
+    /// Flows that may be open in all, and a little more where listeners have their guarantee.
+    pub(crate) fn flows_max(&self) -> u64 {
+        self.lock().flows_max()
     }
 
     /// Descriptors that connections and flows may hold.
@@ -156,15 +183,16 @@ pub(crate) struct Share {
 impl Share {
     /// Whether [`Share::admit`] would succeed now.
     pub(crate) fn has_room(&self, cost: Cost) -> bool {
-        self.budget.lock().admits(self.key, cost.descriptors())
+        self.budget.lock().admits(self.key, cost)
     }
 
     /// Takes the descriptors of one connection or flow; `None` if the budget is used up.
     pub(crate) fn admit(&self, cost: Cost) -> Option<Permit> {
         let mut state = self.budget.lock();
-        if !state.admits(self.key, cost.descriptors()) {
+        if !state.admits(self.key, cost) {
             return None;
         }
+        state.flows += cost.flows();
         state.change(self.key, |used| used + cost.descriptors());
         Some(Permit { budget: self.budget.clone(), key: self.key, cost })
     }
@@ -193,6 +221,7 @@ pub(crate) struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.budget.lock();
+        state.flows = state.flows.saturating_sub(self.cost.flows());
         let cost = self.cost.descriptors();
         state.change(self.key, |used| used.saturating_sub(cost));
         state.forget_if_done(self.key);

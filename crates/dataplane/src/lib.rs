@@ -6,14 +6,13 @@
 //!
 //! Reading order: `supervisor` (applies snapshots) → `diff` → `socket` → `compiled` (a bind as it
 //! is served) → `worker` (the context of all below) → `tcp` → `connection` (counters and access
-//! line of one connection) → `cluster` (endpoints at run time) → `budget` → `deadlines` →
-//! `metrics`, `access_log`, `outcome`.
+//! line of one connection) → `udp` → `cluster` (endpoints at run time) → `budget` → `deadlines` →
+//! `metrics`, `access_log`, `outcome`. `sys` has the system calls that no crate offers.
 //!
 //! Invariants: bytes from the network never panic, never allocate without bound and never wait
 //! without a deadline. An unchanged bind is not touched. A connection keeps what it started with.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used))]
-#![allow(dead_code)] // parts that UDP will use; goes away with it
 
 mod access_log;
 mod budget;
@@ -27,11 +26,9 @@ mod metrics;
 mod outcome;
 mod socket;
 mod supervisor;
-#[allow(dead_code, unused_imports, clippy::indexing_slicing)]
 mod sys;
 mod tcp;
 pub mod tls;
-#[allow(clippy::indexing_slicing)]
 pub mod udp;
 mod worker;
 
@@ -93,6 +90,7 @@ pub fn start(
     let (sender, writer) =
         access_log::start(config.access_log, metrics.clone()).map_err(StartError::Thread)?;
     let shared = Arc::new(Shared {
+        workers,
         clock: clock::Clock::start(),
         metrics: metrics.clone(),
         access_log: sender,

@@ -232,6 +232,10 @@ labels! {
         TooLarge = "too_large",
         /// The socket to send on had no room.
         SendBuffer = "send_buffer",
+        /// The socket they came by had no room; the kernel counts these.
+        ReceiveBuffer = "receive_buffer",
+        /// The network did not take it.
+        Unreachable = "unreachable",
         /// Longer than what could be received.
         Truncated = "truncated",
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use snapshot::{BindKey, BindState, Transport};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::udp;
+
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`, 4096
 /// by default.
 const BACKLOG: i32 = 4096;
@@ -69,6 +71,7 @@ fn open_shared(key: &BindKey) -> io::Result<Listening> {
             Ok(Listening::Tcp(socket.into()))
         }
         Transport::Udp => {
+            udp::prepare(&socket, key.address)?;
             socket.bind(&key.socket_addr().into())?;
             Ok(Listening::Udp(socket.into()))
         }

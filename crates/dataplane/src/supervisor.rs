@@ -197,11 +197,7 @@ impl Supervisor {
 
     fn open(&mut self, key: &BindKey, bind: &Arc<snapshot::Bind>, delay: Duration) -> State {
         let count = self.sockets_for_a_bind();
-        let opened = match key.transport {
-            Transport::Tcp => socket::open(key, count, self.probe(key)),
-            Transport::Udp => Err(std::io::ErrorKind::Unsupported.into()),
-        };
-        let sockets = match opened {
+        let sockets = match socket::open(key, count, self.probe(key)) {
             Ok(sockets) => sockets,
             Err(error) => {
                 tracing::warn!(bind = %key, %error, "a socket could not be opened");

@@ -30,7 +30,7 @@ use crate::compiled::CompiledBind;
 use crate::deadlines::Deadlines;
 use crate::metrics::Metrics;
 use crate::socket::Listening;
-use crate::tcp;
+use crate::{tcp, udp};
 
 /// The largest read: past it, throughput gains nothing measurable.
 pub(crate) const SCRATCH: usize = 256 * 1024;
@@ -41,6 +41,8 @@ const HANDSHAKES: usize = 64;
 /// What all workers have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// How many workers there are.
+    pub(crate) workers: usize,
     /// The one clock.
     pub(crate) clock: Clock,
     /// Counts, by listener, route and backend.
@@ -65,6 +67,7 @@ pub(crate) struct Worker {
     scratch: RefCell<Box<[u8]>>,
     residual: Cell<u64>,
     deadlines: Deadlines,
+    udp: udp::Local,
     random: RefCell<fastrand::Rng>,
     handshakes: Rc<Semaphore>,
     /// Given up when descriptors run out, so that a connection can be accepted and closed.
@@ -76,13 +79,14 @@ impl Worker {
     pub(crate) fn new(id: usize, shared: Arc<Shared>) -> Rc<Self> {
         Rc::new(Self {
             id,
-            shared,
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             residual: Cell::new(0),
             deadlines: Deadlines::default(),
+            udp: udp::Local::new(id, shared.workers),
             random: RefCell::new(fastrand::Rng::new()),
             handshakes: Rc::new(Semaphore::new(HANDSHAKES)),
             spare: RefCell::new(spare()),
+            shared,
         })
     }
 
@@ -109,6 +113,11 @@ impl Worker {
     /// What ends relayed connections.
     pub(crate) fn deadlines(&self) -> &Deadlines {
         &self.deadlines
+    }
+
+    /// What UDP listeners share.
+    pub(crate) fn udp(&self) -> &udp::Local {
+        &self.udp
     }
 
     /// Random numbers, between two awaits only.
@@ -217,7 +226,9 @@ async fn run(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>) {
             Command::Serve(Listening::Tcp(socket), bind) => {
                 worker.spawn(tcp::accept(worker.clone(), socket, bind));
             }
-            Command::Serve(Listening::Udp(socket), bind) => drop((socket, bind)),
+            Command::Serve(Listening::Udp(socket), bind) => {
+                worker.spawn(udp::serve(worker.clone(), socket, bind));
+            }
             Command::Sweep => worker.deadlines.sweep_soon(),
         }
     }

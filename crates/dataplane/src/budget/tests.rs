@@ -35,11 +35,23 @@ fn what_is_given_back_can_be_taken_again() {
         drop(permits);
         assert_eq!(budget.used(), 0);
     }
-    let mut flows = Vec::new();
-    while let Some(flow) = share.admit(Cost::Flow) {
-        flows.push(flow);
+}
+
+#[test]
+fn flows_leave_descriptors_for_connections() {
+    let budget = Budget::new(1000);
+    let (flooded, calm) = (budget.share(), budget.share());
+    let mut flood = Vec::new();
+    while let Some(flow) = flooded.admit(Cost::Flow) {
+        flood.push(flow);
     }
-    assert_eq!(flows.len(), 10);
+    assert_eq!(flood.len(), 700);
+    // Others have their guarantee all the same, for flows and for connections.
+    let flows: Vec<_> = (0..40).filter_map(|_| calm.admit(Cost::Flow)).collect();
+    assert_eq!(flows.len(), 40);
+    assert_eq!(fill(&calm).len(), (300 - 40) / 2);
+    drop((flood, flows));
+    assert_eq!(budget.lock().flows, 0);
 }
 
 #[test]

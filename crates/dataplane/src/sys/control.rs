@@ -68,7 +68,9 @@ impl Control {
         while let Some((level, kind, data, after)) = split_message(rest) {
             match (level, kind) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    notes.local = array::<4>(data, 4).map(IpAddr::from);
+                    // Datagrams from before the socket asked have only the address they carry.
+                    let bytes = array::<4>(data, 4).filter(|bytes| *bytes != [0; 4]);
+                    notes.local = bytes.or_else(|| array(data, 8)).map(IpAddr::from);
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     notes.local = array::<16>(data, 0).map(IpAddr::from);

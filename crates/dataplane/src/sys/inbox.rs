@@ -32,6 +32,12 @@ struct Slot {
     truncated: bool,
 }
 
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
 /// One datagram.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received<'a> {
@@ -108,7 +114,7 @@ impl Inbox {
         self.payloads.chunks_exact(SLOT).zip(&self.slots).take(count).map(|(payload, slot)| {
             let notes = slot.control.notes();
             Received {
-                payload: &payload[..slot.len],
+                payload: payload.get(..slot.len).unwrap_or_default(),
                 from: slot.from.get(),
                 local: notes.local,
                 truncated: slot.truncated,

@@ -3,6 +3,8 @@
 //!
 //! Knows nothing of flows; the numbers are the places of a slab.
 
+#![expect(clippy::indexing_slicing, reason = "a member has a link: push makes room for it")]
+
 /// No number: the end of the list.
 const NONE: u32 = u32::MAX;
 

@@ -105,9 +105,9 @@ impl Ports {
         });
         ring.last_used = now;
         let port = if ring.touched < share.len() {
-            let port = share[(ring.start + ring.touched) % share.len()];
+            let place = (ring.start + ring.touched) % share.len();
             ring.touched += 1;
-            port
+            *share.get(place)?
         } else {
             ring.free.pop_front()?
         };

@@ -12,6 +12,8 @@
 //! looking at it, and hands it back when the flow is over. Every operation takes constant time
 //! but [`Table::remove_where`].
 
+#![expect(clippy::indexing_slicing, reason = "what the index and the orders hold has a flow")]
+
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -127,7 +129,7 @@ impl<F> Table<F> {
     }
 
     /// Takes note of a datagram from a client, and says which flow it belongs to.
-    pub fn from_client(&mut self, now: Instant, key: &FlowKey) -> Option<FlowId> {
+    pub fn client_sent(&mut self, now: Instant, key: &FlowKey) -> Option<FlowId> {
         let hash = self.hasher.hash_one(key);
         let flows = &self.flows;
         let place = *self.index.find(hash, |&place| flows[place as usize].key == *key)?;
@@ -141,7 +143,7 @@ impl<F> Table<F> {
     }
 
     /// Takes note of a datagram from the endpoint of a flow. `None` if the flow is over.
-    pub fn from_backend(&mut self, now: Instant, id: FlowId) -> Option<(&FlowKey, &mut F)> {
+    pub fn backend_sent(&mut self, now: Instant, id: FlowId) -> Option<(&FlowKey, &mut F)> {
         self.get(id)?;
         self.touch(now, id.place);
         let flow = &mut self.flows[id.place as usize];
@@ -263,6 +265,12 @@ impl<F> Table<F> {
     pub fn evict_excess(&mut self) -> Option<(FlowKey, F)> {
         let excess = self.len() > self.cap || self.new_len() > self.new_cap();
         let oldest = self.by_age.first().filter(|_| excess)?;
+        Some(self.end(oldest))
+    }
+
+    /// Ends the oldest new flow, for what it holds beside its place.
+    pub fn evict_oldest_new(&mut self) -> Option<(FlowKey, F)> {
+        let oldest = self.by_age.first()?;
         Some(self.end(oldest))
     }
 

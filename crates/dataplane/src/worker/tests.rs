@@ -19,6 +19,7 @@ pub(crate) fn worker(residual_limit: u64) -> Rc<Worker> {
     };
     let (sender, _) = access_log::start(off, metrics.clone()).unwrap();
     let shared = Shared {
+        workers: 1,
         clock: Clock::start(),
         metrics,
         access_log: sender,

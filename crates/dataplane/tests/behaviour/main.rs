@@ -6,3 +6,4 @@
 
 mod support;
 mod tcp;
+mod udp;

@@ -148,7 +148,7 @@ impl World {
             Some(key) if self.rng.bool() => key,
             _ => self.any_key(),
         };
-        let known = self.table.from_client(self.now, &key);
+        let known = self.table.client_sent(self.now, &key);
         assert_eq!(known, self.flows.get(&key).map(|flow| flow.id));
         match self.flows.get_mut(&key) {
             Some(flow) => {
@@ -228,7 +228,7 @@ impl World {
     fn backend_answers(&mut self) {
         let Some(key) = self.any_flow() else { return };
         let flow = self.flows.get_mut(&key).unwrap();
-        let (to, socket) = self.table.from_backend(self.now, flow.id).expect("the flow is open");
+        let (to, socket) = self.table.backend_sent(self.now, flow.id).expect("the flow is open");
         assert_eq!((to, &*socket), (&key, &flow.socket));
         flow.last_active = self.now;
         flow.answered = true;
@@ -237,7 +237,7 @@ impl World {
     /// A datagram at the socket of a flow that is over reaches nobody.
     fn late_answer(&mut self) {
         if let Some(&id) = self.rng.choice(&self.ended) {
-            assert!(self.table.from_backend(self.now, id).is_none());
+            assert!(self.table.backend_sent(self.now, id).is_none());
             assert!(self.table.remove(id).is_none());
         }
     }

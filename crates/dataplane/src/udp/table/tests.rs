@@ -19,8 +19,8 @@ fn table(cap: usize) -> (Table<u16>, Instant) {
 /// Opens a flow and makes it assured.
 fn assured(table: &mut Table<u16>, now: Instant, client: u16) -> FlowId {
     let id = table.open(now, key(client), client).unwrap();
-    table.from_backend(now, id).unwrap();
-    assert_eq!(table.from_client(now, &key(client)), Some(id));
+    table.backend_sent(now, id).unwrap();
+    assert_eq!(table.client_sent(now, &key(client)), Some(id));
     assert_eq!(table.class(id), Some(Class::Assured));
     id
 }
@@ -29,10 +29,10 @@ fn assured(table: &mut Table<u16>, now: Instant, client: u16) -> FlowId {
 fn a_flow_is_found_by_client_and_local_address() {
     let (mut table, now) = table(10);
     let id = table.open(now, key(1), 1).unwrap();
-    assert_eq!(table.from_client(now, &key(1)), Some(id));
-    assert_eq!(table.from_client(now, &key(2)), None);
+    assert_eq!(table.client_sent(now, &key(1)), Some(id));
+    assert_eq!(table.client_sent(now, &key(2)), None);
     let other_local = FlowKey { local: IpAddr::from([198, 51, 100, 2]), ..key(1) };
-    assert_eq!(table.from_client(now, &other_local), None);
+    assert_eq!(table.client_sent(now, &other_local), None);
     assert_eq!(table.get(id), Some((&key(1), &1)));
     assert_eq!(table.open(now, key(1), 9), Err(9));
 }
@@ -45,19 +45,19 @@ fn link_local_clients_of_two_interfaces_are_two() {
         local: "fe80::2".parse().unwrap(),
     };
     table.open(now, client(2), 0).unwrap();
-    assert_eq!(table.from_client(now, &client(3)), None);
+    assert_eq!(table.client_sent(now, &client(3)), None);
 }
 
 #[test]
 fn only_a_datagram_after_an_answer_assures_a_flow() {
     let (mut table, now) = table(10);
     let id = table.open(now, key(1), 1).unwrap();
-    table.from_client(now, &key(1));
+    table.client_sent(now, &key(1));
     assert_eq!(table.class(id), Some(Class::New));
-    table.from_backend(now, id);
-    table.from_backend(now, id);
+    table.backend_sent(now, id);
+    table.backend_sent(now, id);
     assert_eq!((table.class(id), table.new_len()), (Some(Class::New), 1));
-    table.from_client(now, &key(1));
+    table.client_sent(now, &key(1));
     assert_eq!((table.class(id), table.new_len()), (Some(Class::Assured), 0));
 }
 
@@ -69,7 +69,7 @@ fn new_flows_fill_half_the_table_and_push_out_the_oldest() {
         table.open(now, key(client), client).unwrap();
     }
     // Activity does not make a new flow younger.
-    table.from_client(now, &key(1));
+    table.client_sent(now, &key(1));
     assert_eq!(table.open(now, key(3), 3), Err(3));
     assert_eq!(table.make_room(), Room::Evicted(key(1), 1));
     table.open(now, key(3), 3).unwrap();
@@ -88,7 +88,7 @@ fn assured_flows_stay_when_new_ones_flood_in() {
     assert_eq!(table.make_room(), Room::Full);
     assert_eq!(table.open(now, key(6), 6), Err(6));
     for client in [1, 2, 3, 5] {
-        assert!(table.from_client(now, &key(client)).is_some());
+        assert!(table.client_sent(now, &key(client)).is_some());
     }
 }
 
@@ -111,8 +111,8 @@ fn a_flow_ends_after_its_idle_time_counted_from_either_side() {
     let first = table.open(now, key(1), 1).unwrap();
     table.open(now, key(2), 2).unwrap();
     table.open(now, key(3), 3).unwrap();
-    table.from_backend(at(10), first);
-    table.from_client(at(20), &key(2));
+    table.backend_sent(at(10), first);
+    table.client_sent(at(20), &key(2));
     assert_eq!(table.next_deadline(), Some(at(60)));
     assert_eq!(table.expire(at(59)), None);
     assert_eq!(table.expire(at(60)), Some((key(3), 3)));
@@ -153,7 +153,7 @@ fn what_is_kept_of_an_ended_flow_finds_nothing() {
     assert_eq!(next.place, id.place);
     assert_eq!(table.remove(id), None);
     assert_eq!((table.get(id), table.class(id)), (None, None));
-    assert!(table.from_backend(now, id).is_none());
+    assert!(table.backend_sent(now, id).is_none());
     assert_eq!(table.get(next), Some((&key(2), &2)));
 }
 
@@ -182,8 +182,8 @@ fn flows_are_removed_by_what_they_hold() {
     let removed = table.remove_where(|_, client| client % 2 == 0);
     assert_eq!(removed.into_iter().map(|(_, client)| client).collect::<Vec<_>>(), [2, 4, 6]);
     assert_eq!((table.len(), table.new_len()), (3, 3));
-    assert!(table.from_client(now, &key(2)).is_none());
-    assert!(table.from_client(now, &key(3)).is_some());
+    assert!(table.client_sent(now, &key(2)).is_none());
+    assert!(table.client_sent(now, &key(3)).is_some());
 }
 
 #[test]
