@@ -69,7 +69,7 @@ impl Reader<'_> {
         let mut report = Report::new(values);
         schema::check(schema::of(kind), &mut root, &mut report);
         let object = name(kind, &root);
-        if report.count > 0 {
+        if !report.problems.is_empty() {
             return self.refuse_all(&report, kind, object, &place);
         }
         let Some(object) = object else { return };
@@ -129,15 +129,14 @@ impl Reader<'_> {
             Some(object) => object.to_string(),
             None => format!("{kind} without a name"),
         };
-        let unlisted = report.count - report.problems.len();
-        let last = report.problems.len() - 1;
+        let last = report.is_full().then(|| report.problems.len() - 1);
         for (index, problem) in report.problems.iter().enumerate() {
             let mut text = match problem.field.as_str() {
                 "" => format!("{name}: {}", problem.text),
                 field => format!("{name}: {field}: {}", problem.text),
             };
-            if index == last && unlisted > 0 {
-                text.push_str(&format!(" (and {unlisted} further problems)"));
+            if Some(index) == last {
+                text.push_str(" (further problems of this object are not listed)");
             }
             self.manifests.errors.push(ManifestError {
                 location: match problem.at {

@@ -206,8 +206,11 @@ impl<'a> Builder<'a> {
             }
         }
         self.refuse_repeated_keys(&entries);
-        for merge in merges {
-            self.merge(&mut entries, merge);
+        if !merges.is_empty() {
+            let mut known = entries.iter().map(|entry| entry.key.clone()).collect();
+            for merge in merges {
+                self.merge(&mut entries, &mut known, merge);
+            }
         }
         Ok(Value::Map(entries))
     }
@@ -244,7 +247,7 @@ impl<'a> Builder<'a> {
     }
 
     /// `<<`: takes over the entries of other maps where there is none of that key yet.
-    fn merge(&mut self, entries: &mut Vec<Entry>, source: Node) {
+    fn merge(&mut self, entries: &mut Vec<Entry>, known: &mut HashSet<String>, source: Node) {
         let sources = match source.value {
             Value::Map(_) => vec![source],
             Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => {
@@ -257,10 +260,7 @@ impl<'a> Builder<'a> {
         };
         for source in sources {
             let Value::Map(merged) = source.value else { continue };
-            let known: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-            let added: Vec<Entry> =
-                merged.into_iter().filter(|entry| !known.contains(entry.key.as_str())).collect();
-            entries.extend(added);
+            entries.extend(merged.into_iter().filter(|entry| known.insert(entry.key.clone())));
         }
     }
 

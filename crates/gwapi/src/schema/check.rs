@@ -13,9 +13,12 @@ use crate::manifest::tree::{Entry, Node, Value};
 
 /// Checks `node` and completes it. What is wrong is in the report.
 pub(crate) fn check(schema: &Schema, node: &mut Node, report: &mut Report) {
-    let before = report.count;
+    if report.is_full() {
+        return;
+    }
+    let before = report.problems.len();
     check_shape(&schema.shape, node, report);
-    if report.count == before {
+    if report.problems.len() == before {
         schema.rules.iter().for_each(|rule: &Rule| rule(node, report));
     }
 }
@@ -66,7 +69,7 @@ fn check_object(fields: &[Field], node: &mut Node, report: &mut Report) {
         return wrong_type("a map", node, report);
     };
     for entry in entries.iter() {
-        if !fields.iter().any(|field| field.name == entry.key) {
+        if !report.is_full() && !fields.iter().any(|field| field.name == entry.key) {
             unknown_field(fields, entry, report);
         }
     }
@@ -108,6 +111,9 @@ fn check_map(value: &Schema, most: Option<usize>, node: &mut Node, report: &mut 
         return report.problem("", text);
     }
     for Entry { key, node, .. } in entries {
+        if report.is_full() {
+            return;
+        }
         report.within(segment(key), |report| check(value, node, report));
     }
 }

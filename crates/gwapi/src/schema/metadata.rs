@@ -45,7 +45,12 @@ fn common(name: Schema) -> [Field; 14] {
             "labels",
             map(text().at_most(63).matching(&LABEL_VALUE)).rule(rules::keys::are_qualified),
         ),
-        optional("annotations", map(text()).rule(rules::keys::are_qualified_in_any_case)),
+        optional(
+            "annotations",
+            map(text())
+                .rule(rules::keys::annotations_are_small)
+                .rule(rules::keys::are_qualified_in_any_case),
+        ),
         optional("generation", int64().default(FIRST_GENERATION)),
         optional("creationTimestamp", time()),
         optional("deletionTimestamp", time()),

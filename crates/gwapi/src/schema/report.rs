@@ -29,18 +29,16 @@ pub(crate) struct Report {
     /// The path to the value being looked at.
     path: String,
     pub(crate) problems: Vec<Problem>,
-    /// How many were found, listed or not.
-    pub(crate) count: usize,
     values: Values,
 }
 
-/// The most problems that are listed for one object. Whoever has more has made one mistake many
-/// times.
+/// The most problems that are looked for in one object. Whoever has more has made one mistake many
+/// times, and a hostile file gets no more of our time.
 const MAX_PROBLEMS: usize = 20;
 
 impl Report {
     pub(crate) fn new(values: Values) -> Self {
-        Self { path: String::new(), problems: Vec::new(), count: 0, values }
+        Self { path: String::new(), problems: Vec::new(), values }
     }
 
     /// Looks at a part: `inside` runs with its segment (`name` or `[0]`) on the path.
@@ -62,10 +60,14 @@ impl Report {
     }
 
     fn push(&mut self, field: String, at: Option<Mark>, text: String) {
-        self.count += 1;
-        if self.problems.len() < MAX_PROBLEMS {
+        if !self.is_full() {
             self.problems.push(Problem { field, at, text });
         }
+    }
+
+    /// Whether looking further is of no use.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
     }
 
     /// A value as it stands in messages, with its type.
@@ -109,16 +111,14 @@ pub(crate) fn nearest<'a>(
     found: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    /// Longer names are no slips of the pen, and distances cost their product.
-    const LONGEST: usize = 64;
-    if found.len() > LONGEST {
-        return None;
-    }
+    let furthest = |name: &str| (name.len() / 3).max(1);
     let lower = found.to_lowercase();
     known
         .into_iter()
+        // A distance is at least the difference in length, and far more work to find.
+        .filter(|name| name.len().abs_diff(found.len()) <= furthest(name))
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .filter(|(distance, name)| *distance <= furthest(name))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

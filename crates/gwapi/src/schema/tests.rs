@@ -409,3 +409,28 @@ fn classes_and_namespaces_belong_to_no_namespace() {
         );
     }
 }
+
+#[test]
+fn annotations_and_labels_of_any_object_are_bounded() {
+    let check = |metadata: &str, expected: &[&str]| {
+        let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: a, {metadata}}}\n");
+        check_text(&text, expected);
+    };
+    check("annotations: {a.dev/b: any text, A.dev/c: ''}, labels: {a.dev/b: c}", &[]);
+    check(&format!("annotations: {{a: {}}}", "x".repeat((256 << 10) - 1)), &[]);
+    check(
+        &format!("annotations: {{a: {}}}", "x".repeat(256 << 10)),
+        &["metadata.annotations: found 262145 bytes in total, expected at most 262144"],
+    );
+    check(
+        &format!("labels: {{a: {}}}", "x".repeat(64)),
+        &["metadata.labels.a: found 64 characters, expected at most 63"],
+    );
+    check(
+        "annotations: {a/: b}",
+        &[
+            "metadata.annotations: found key \"a/\", expected a name of at most 63 characters, with \
+           or without a DNS name and a slash before it",
+        ],
+    );
+}

@@ -1,7 +1,7 @@
 //! Rules of labels, annotations and metadata.
 
 use crate::manifest::quote;
-use crate::manifest::tree::Node;
+use crate::manifest::tree::{Entry, Node};
 use crate::schema::Report;
 use crate::schema::patterns::QUALIFIED_NAME;
 
@@ -20,6 +20,17 @@ fn check(map: &Node, report: &mut Report, normal: impl Fn(&str) -> String) {
             let text = format!("found key {}, expected {}", quote(&entry.key), QUALIFIED_NAME.says);
             report.problem_at(entry.at, "", text);
         }
+    }
+}
+
+/// An API server bounds the annotations of an object in total, not one by one.
+pub(in crate::schema) fn annotations_are_small(annotations: &Node, report: &mut Report) {
+    /// Spec: `TotalAnnotationSizeLimitB` of apimachinery, in bytes.
+    const MOST: usize = 256 << 10;
+    let length = |entry: &Entry| entry.key.len() + entry.node.as_text().map_or(0, str::len);
+    let bytes: usize = annotations.entries().iter().map(length).sum();
+    if bytes > MOST {
+        report.problem("", format!("found {bytes} bytes in total, expected at most {MOST}"));
     }
 }
 
