@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not their helpers")]
 #![allow(dead_code, reason = "the support module serves tests that come with TLS and UDP")]
 
+#[path = "../support/pki.rs"]
+mod pki;
 mod support;
 mod tcp;
+mod tls_passthrough;
+mod tls_terminate;
 mod udp;
