@@ -329,4 +329,31 @@ fn is_alpn(data: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    // What can be seen from outside is tested from outside: `tests/client_hello.rs`.
+
+    fn framed(parts: &[&[u8]]) -> Vec<u8> {
+        let header = |part: &[u8]| [22, 3, 1, 0, u8::try_from(part.len()).unwrap()];
+        parts.iter().flat_map(|part| [&header(part)[..], part].concat()).collect()
+    }
+
+    #[test]
+    fn only_a_hello_in_several_records_is_copied() {
+        // Header, version, random, and three empty lists, of which the middle has a long length.
+        let message = [&[1, 0, 0, 38, 3, 3][..], &[0; 32], &[0, 0, 0, 0]].concat();
+        for (parts, borrowed) in
+            [(vec![&message[..]], true), (vec![&message[..7], &message[7..]], false)]
+        {
+            let wire = framed(&parts);
+            let Hello::Complete(hello) = parse(&wire) else { panic!("{:?}", parse(&wire)) };
+            assert_eq!(matches!(hello.message, Cow::Borrowed(_)), borrowed);
+        }
+    }
+
+    #[test]
+    fn offsets_are_all_that_is_kept_between_calls() {
+        assert_eq!(size_of::<Parser>(), 2 * size_of::<usize>() + 8);
+    }
+}

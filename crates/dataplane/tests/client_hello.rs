@@ -1,33 +1,24 @@
-//! The parser against hellos of every shape: as real clients send them (built here byte by byte
-//! after OpenSSL, Go, Chrome, and by rustls itself), cut in every way, and broken in every way.
+//! The ClientHello parser against hellos of every shape: as real clients send them (built byte by
+//! byte after OpenSSL, Go, Chrome, and by rustls itself), cut in every way, broken in every way, and
+//! beside two other readers of the same bytes.
 
-mod build;
+#![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not their helpers")]
 
+#[path = "support/client_hello_check.rs"]
+mod client_hello_check;
+#[path = "support/hello.rs"]
+mod hello;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use client_hello_check::{Difference, Verdict, check};
+use dataplane::tls::client_hello::{Bad, Hello, LIMIT, Parser, parse};
+use hello::{Shape, corpus, frame, one_record, server_name, server_name_list, sized};
 use proptest::prelude::*;
 
-use super::*;
-use build::{Shape, corpus, frame, one_record, server_name, server_name_list, sized};
-
-/// A verdict that outlives the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
-    Incomplete,
-    Bad(Bad),
-    Complete { name: Option<String>, alpn: Vec<Vec<u8>> },
-}
-
-impl From<Hello<'_>> for Verdict {
-    fn from(hello: Hello<'_>) -> Self {
-        match hello {
-            Hello::Incomplete => Self::Incomplete,
-            Hello::Bad(bad) => Self::Bad(bad),
-            Hello::Complete(hello) => Self::Complete {
-                name: hello.server_name().map(ToString::to_string),
-                alpn: hello.alpn().map(<[u8]>::to_vec).collect(),
-            },
-        }
-    }
-}
+/// The most that one record carries (RFC 8446 §5.1).
+const RECORD: usize = 1 << 14;
 
 fn verdict(buffer: &[u8]) -> Verdict {
     parse(buffer).into()
@@ -144,9 +135,9 @@ fn a_hello_that_never_ends_is_too_long_at_the_limit() {
 fn a_message_that_fills_a_whole_record_is_read_and_one_byte_more_is_not() {
     let fitting = Shape::default();
     // Two bytes of length for the extensions, four for the header of the one that pads.
-    let padding = MAX_RECORD - fitting.message().len() - 2 - 4;
+    let padding = RECORD - fitting.message().len() - 2 - 4;
     let largest = Shape { padding, ..Shape::default() }.message();
-    assert_eq!(largest.len(), MAX_RECORD);
+    assert_eq!(largest.len(), RECORD);
     assert!(matches!(verdict(&one_record(&largest)), Verdict::Complete { .. }));
     let larger = Shape { padding: padding + 1, ..Shape::default() }.message();
     let wire = frame(&[&larger[..100], &larger[100..]]);
@@ -181,19 +172,18 @@ fn server_names_are_read_in_one_form_or_refused() {
         (&"a.".repeat(128), None),
     ] {
         let message = Shape { extensions: vec![server_name(name)], ..Shape::default() }.message();
-        let expected = match expected {
-            Some(name) => Verdict::Complete { name: Some(name.to_owned()), alpn: vec![] },
-            None => Verdict::Bad(Bad::Name(OffendingName::new(name.as_bytes()))),
-        };
-        assert_eq!(verdict(&one_record(&message)), expected, "{name:?}");
+        match (verdict(&one_record(&message)), expected) {
+            (Verdict::Complete { name: Some(read), .. }, Some(expected)) => {
+                assert_eq!(read, expected);
+            }
+            // Only as hex: no byte of it may forge a log line.
+            (Verdict::Bad(Bad::Name(shown)), None) => {
+                let hex: String = name.bytes().take(64).map(|b| format!("{b:02x}")).collect();
+                assert_eq!((shown.to_string(), format!("{shown:?}")), (hex.clone(), hex));
+            }
+            (read, expected) => panic!("{name:?}: {read:?}, not {expected:?}"),
+        }
     }
-}
-
-#[test]
-fn an_offending_name_is_shown_as_hex_and_cut() {
-    let shown = Bad::Name(OffendingName::new(b"a\n")).to_string();
-    assert_eq!(shown, "server name is not a host name: 610a");
-    assert_eq!(OffendingName::new(&[b'!'; 5000]).to_string().len(), 128);
 }
 
 #[test]
@@ -299,11 +289,91 @@ fn a_buffer_shorter_than_before_is_no_reason_to_panic() {
     assert!(matches!(parser.parse(&wire[..3]), Hello::Incomplete));
 }
 
+/// A hello with these extensions and what TLS 1.3 needs besides.
+fn modern(extensions: Vec<(u16, Vec<u8>)>) -> Vec<u8> {
+    let sample = corpus().into_iter().find(|hello| hello.label == "openssl None []").unwrap();
+    let mut message = sample.message;
+    let added: Vec<u8> = extensions
+        .iter()
+        .flat_map(|(kind, data)| [&kind.to_be_bytes()[..], &sized(data)].concat())
+        .collect();
+    // Version and random, a session id of 32 bytes, 4 suites, 1 compression method.
+    let length_at = 4 + 34 + 33 + 10 + 2;
+    let length = u16::from_be_bytes([message[length_at], message[length_at + 1]]);
+    let length = length + u16::try_from(added.len()).unwrap();
+    message[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+    message.extend(added);
+    Shape::with_length(message)
+}
+
 #[test]
-fn a_hello_in_one_record_is_borrowed() {
-    let wire = one_record(&Shape::default().message());
-    let Hello::Complete(hello) = parse(&wire) else { panic!("not complete") };
-    assert!(matches!(hello.message, Cow::Borrowed(_)));
+fn two_other_readers_agree_or_differ_as_wanted() {
+    let nothing = &[][..];
+    let mut waiting = one_record(&modern(vec![]));
+    let length = u16::from_be_bytes([waiting[3], waiting[4]]) + 1;
+    waiting[3..5].copy_from_slice(&length.to_be_bytes());
+    let long = Shape { padding: 17_000, ..Shape::default() };
+    let long = Shape { extensions: vec![(13, vec![0, 2, 4, 3])], ..long }.message();
+    let long = frame(&long.chunks(9000).collect::<Vec<_>>());
+    let host = |name: &str| [&[0][..], &sized(name.as_bytes())].concat();
+    let twice = vec![(0, server_name_list(&[host("a.io"), host("b.io")]))];
+    for (label, wire, expected) in [
+        ("a name", one_record(&modern(vec![server_name("a.io")])), nothing),
+        ("a trailing dot", one_record(&modern(vec![server_name("a.io.")])), nothing),
+        ("no name", one_record(&modern(vec![])), nothing),
+        ("HTTP", b"GET / HTTP/1.1\r\n\r\n".to_vec(), nothing),
+        (
+            "no signature_algorithms",
+            one_record(&Shape::default().message()),
+            &[Difference::RustlsIsStricter],
+        ),
+        (
+            "an address",
+            one_record(&modern(vec![server_name("192.0.2.1")])),
+            &[Difference::RustlsDropsAddresses, Difference::ParserIsLaxer],
+        ),
+        ("more record than hello", waiting, &[Difference::RustlsWaitsForTheRecord]),
+        ("17 KB", long, &[Difference::RustlsReadsLonger]),
+        ("two names", one_record(&modern(twice)), &[Difference::ParserIsLaxer]),
+        (
+            "a session id of 255 bytes",
+            one_record(&Shape { session_id: vec![7; 255], ..Shape::default() }.message()),
+            &[Difference::RustlsIsStricter, Difference::ParserIsStricter],
+        ),
+    ] {
+        assert_eq!(check(&wire), expected.iter().copied().collect(), "{label}");
+    }
+}
+
+#[test]
+fn the_corpus_of_the_fuzzer_holds_no_finding() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/client_hello");
+    let mut seen = BTreeSet::new();
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(&corpus).unwrap() {
+        seen.extend(check(&std::fs::read(entry.unwrap().path()).unwrap()));
+        inputs += 1;
+    }
+    assert!(inputs >= 50, "{inputs} inputs in {}", corpus.display());
+    assert!(seen.len() >= 4, "the corpus shows the differences too: {seen:?}");
+}
+
+#[test]
+fn hellos_of_real_clients_are_read_alike_by_all() {
+    for hello in corpus() {
+        let differences = check(&one_record(&hello.message));
+        // TLS 1.0 has no signature_algorithms, and the GREASE of Chrome's key shares and ECH is
+        // more than either oracle knows.
+        let allowed = [Difference::RustlsIsStricter, Difference::ParserIsStricter];
+        assert!(
+            differences.iter().all(|one| allowed.contains(one)),
+            "{} {differences:?}",
+            hello.label
+        );
+        if hello.label.starts_with("rustls") {
+            assert_eq!(differences, BTreeSet::new(), "{}", hello.label);
+        }
+    }
 }
 
 /// A hello of the corpus with a few bytes changed, cut or repeated: near enough to real ones to

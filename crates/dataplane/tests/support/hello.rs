@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 /// One hello and what must be read from it.
-pub(super) struct Sample {
-    pub(super) label: String,
+pub(crate) struct Sample {
+    pub(crate) label: String,
     /// The handshake message, header included.
-    pub(super) message: Vec<u8>,
-    pub(super) name: Option<String>,
-    pub(super) alpn: Vec<Vec<u8>>,
+    pub(crate) message: Vec<u8>,
+    pub(crate) name: Option<String>,
+    pub(crate) alpn: Vec<Vec<u8>>,
 }
 
 /// The fields of a hello, each as raw as can be.
 #[derive(Clone)]
-pub(super) struct Shape {
-    pub(super) version: u16,
-    pub(super) session_id: Vec<u8>,
-    pub(super) suites: Vec<u16>,
-    pub(super) compression: Vec<u8>,
-    pub(super) extensions: Vec<(u16, Vec<u8>)>,
+pub(crate) struct Shape {
+    pub(crate) version: u16,
+    pub(crate) session_id: Vec<u8>,
+    pub(crate) suites: Vec<u16>,
+    pub(crate) compression: Vec<u8>,
+    pub(crate) extensions: Vec<(u16, Vec<u8>)>,
     /// Bytes of a padding extension (RFC 7685) put last; 0 is none.
-    pub(super) padding: usize,
+    pub(crate) padding: usize,
 }
 
 impl Default for Shape {
@@ -38,7 +38,7 @@ impl Default for Shape {
 
 impl Shape {
     /// The handshake message. Without extensions there is no extension block either.
-    pub(super) fn message(&self) -> Vec<u8> {
+    pub(crate) fn message(&self) -> Vec<u8> {
         let mut body = vec![0; 4];
         body.extend(self.version.to_be_bytes());
         body.extend([0xa5; 32]);
@@ -60,7 +60,7 @@ impl Shape {
     }
 
     /// Puts a header with the right length over the first four bytes.
-    pub(super) fn with_length(mut message: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn with_length(mut message: Vec<u8>) -> Vec<u8> {
         let length = u32::try_from(message.len() - 4).unwrap();
         message[..4].copy_from_slice(&(0x0100_0000 | length).to_be_bytes());
         message
@@ -72,15 +72,15 @@ fn u16s(values: &[u16]) -> Vec<u8> {
 }
 
 /// `data` behind its two-byte length.
-pub(super) fn sized(data: &[u8]) -> Vec<u8> {
+pub(crate) fn sized(data: &[u8]) -> Vec<u8> {
     [&u16::try_from(data.len()).unwrap().to_be_bytes(), data].concat()
 }
 
-pub(super) fn server_name_list(names: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn server_name_list(names: &[Vec<u8>]) -> Vec<u8> {
     sized(&names.concat())
 }
 
-pub(super) fn server_name(name: &str) -> (u16, Vec<u8>) {
+pub(crate) fn server_name(name: &str) -> (u16, Vec<u8>) {
     (0, server_name_list(&[[&[0][..], &sized(name.as_bytes())].concat()]))
 }
 
@@ -95,11 +95,11 @@ fn alpn(protocols: &[&str]) -> (u16, Vec<u8>) {
 }
 
 /// The message cut into records as given.
-pub(super) fn frame(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn frame(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().flat_map(|part| [&[22, 3, 1][..], &sized(part)].concat()).collect()
 }
 
-pub(super) fn one_record(message: &[u8]) -> Vec<u8> {
+pub(crate) fn one_record(message: &[u8]) -> Vec<u8> {
     frame(&[message])
 }
 
@@ -184,7 +184,7 @@ fn styles() -> Vec<(&'static str, Shape, Extensions, Extensions, Extensions)> {
 }
 
 /// Hellos of six styles of client, with every kind of name and offer, and rustls' own.
-pub(super) fn corpus() -> Vec<Sample> {
+pub(crate) fn corpus() -> Vec<Sample> {
     let names = [
         None,
         Some("a.io"),
@@ -229,7 +229,7 @@ fn from_rustls() -> Vec<Sample> {
     };
     let (tls12, tls13) = (&rustls::version::TLS12, &rustls::version::TLS13);
     [
-        ("rustls, post-quantum", crate::tls::provider(), vec![tls13]),
+        ("rustls, post-quantum", dataplane::tls::provider(), vec![tls13]),
         ("rustls, classic", classic(), vec![tls13]),
         ("rustls, 1.2 and 1.3", classic(), vec![tls12, tls13]),
         ("rustls, 1.2", classic(), vec![tls12]),
