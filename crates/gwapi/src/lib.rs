@@ -7,7 +7,7 @@
 //! a cluster serves. The core kinds are slim: they hold what we read and drop the rest.
 //!
 //! Reading order: [`meta`] → [`refs`] → [`routes`] → [`listeners`] → [`core`] → [`objects`] →
-//! [`reasons`] → [`manifest`].
+//! [`reasons`] → [`manifest`] → `schema`.
 
 pub mod core;
 pub mod listeners;

@@ -65,6 +65,7 @@ impl Reader<'_> {
             }
         };
         let place = Place::of(&root, self.path);
+        forget_empty_namespace(&mut root);
         let values = if kind == Kind::Secret { Values::Hidden } else { Values::Shown };
         let mut report = Report::new(values);
         schema::check(schema::of(kind), &mut root, &mut report);
@@ -229,6 +230,16 @@ fn name(kind: Kind, root: &Node) -> Option<ObjectRef> {
         false => "",
     };
     Some(ObjectRef::new(kind, ObjectKey::new(namespace, name)))
+}
+
+/// `namespace: ""` is how templates say "none", to `kubectl` too.
+fn forget_empty_namespace(root: &mut Node) {
+    let Value::Map(entries) = &mut root.value else { return };
+    for entry in entries.iter_mut().filter(|entry| entry.key == "metadata") {
+        if let Value::Map(metadata) = &mut entry.node.value {
+            metadata.retain(|entry| entry.key != "namespace" || entry.node.as_text() != Some(""));
+        }
+    }
 }
 
 /// Why a checked object does not fit its type.

@@ -1,3 +1,5 @@
+//! What is wrong with a file or an object, and exactly what is said about it and where.
+
 //! The loader, against everything that people write by mistake.
 
 use serde_json::json;
@@ -564,4 +566,11 @@ stringData: {a: plain, c: ''}
         secret.data.iter().map(|(key, value)| (key.as_str(), value.0.as_slice())).collect();
     assert_eq!(data, [("a", &b"plain"[..]), ("b", b"two"), ("c", b"")]);
     assert_eq!(secret.r#type.as_deref(), Some("Opaque"));
+}
+
+#[test]
+fn line_ends_of_windows_count_once() {
+    let text = GATEWAY.replace("port: 443", "port: 0").replace('\n', "\r\n");
+    check(&text, &["16:11: Gateway edge/l4: spec.listeners[1].port: found 0, expected 1 to 65535"]);
+    assert_eq!(loaded(&GATEWAY.replace('\n', "\r\n")), ["Gateway edge/l4"]);
 }

@@ -265,3 +265,15 @@ fn older_served_versions_are_read_alike() {
         }
     }
 }
+
+#[test]
+fn an_empty_namespace_is_none() {
+    for kind in ["Namespace", "ConfigMap"] {
+        let manifests = read_text(&format!(
+            "apiVersion: v1\nkind: {kind}\nmetadata: {{name: a, namespace: ''}}\n"
+        ));
+        assert_eq!(manifests.errors, []);
+        let namespace = &manifests.objects.refs()[0].key.namespace;
+        assert_eq!(namespace, if kind == "Namespace" { "" } else { "default" });
+    }
+}

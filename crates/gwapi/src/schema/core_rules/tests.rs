@@ -1,3 +1,5 @@
+//! The rules of the core kinds, and manifests as a cluster prints them.
+
 use crate::testing::{errors_of, read_text};
 
 /// Reads an object of core/v1 with these fields on line 4.

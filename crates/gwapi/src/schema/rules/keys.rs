@@ -48,7 +48,7 @@ pub(in crate::schema) fn prefixes_are_short(map: &Node, report: &mut Report) {
 
 /// For kinds whose objects belong to the whole cluster.
 pub(in crate::schema) fn has_no_namespace(metadata: &Node, report: &mut Report) {
-    if let Some(namespace) = metadata.text("namespace").filter(|namespace| !namespace.is_empty()) {
+    if let Some(namespace) = metadata.text("namespace") {
         let text = format!("found {}, expected none: this kind has no namespace", quote(namespace));
         report.problem("namespace", text);
     }
