@@ -90,6 +90,11 @@ impl GatewayAddresses {
         self.bind.iter().any(|a| other.bind.iter().any(|b| covers(*a, *b) || covers(*b, *a)))
     }
 
+    /// Whether `spec.addresses` asks for this address.
+    pub(crate) fn is_requested(&self, address: IpAddr) -> bool {
+        self.requested.iter().any(|requested| requested.address == Some(address))
+    }
+
     /// Whether a socket bound to `address` takes connections that are meant for these addresses.
     pub(crate) fn include(&self, address: IpAddr) -> bool {
         self.bind.iter().any(|bound| covers(*bound, address))

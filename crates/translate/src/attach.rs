@@ -31,10 +31,19 @@ pub(crate) struct Attachments<'a> {
 
 /// What became of one parentRef.
 pub(crate) struct Attachment<'a> {
+    /// Its place in `spec.parentRefs`.
+    index: usize,
     /// The parentRef.
     pub(crate) parent: &'a ParentRef,
     /// The listeners it attaches to, at least one; or why to none.
     pub(crate) outcome: Result<Vec<ListenerId>, Cause>,
+}
+
+impl Attachment<'_> {
+    /// Its path in the route.
+    pub(crate) fn field(&self) -> String {
+        format!("spec.parentRefs[{}]", self.index)
+    }
 }
 
 /// A Gateway or ListenerSet as routes see it.
@@ -74,7 +83,7 @@ pub(crate) fn attach<'a>(
                     attached.push(route.id);
                 }
             }
-            entries.push(Attachment { parent: parent_ref, outcome });
+            entries.push(Attachment { index, parent: parent_ref, outcome });
         }
         if !entries.is_empty() {
             attachments.by_route.insert(route.id, entries);
@@ -207,7 +216,8 @@ fn not_allowed(route: &Route<'_>, named: &[&Listener<'_>], field: &str) -> Cause
             let kinds = if kinds.is_empty() { "no route".to_owned() } else { kinds.join(" and ") };
             format!("listener {} ({}) takes {kinds}", listener.spec.name, listener.spec.protocol)
         });
-        let message = format!("{}, not {}", enumerate(found), route.kind.as_str());
+        let expected = route.kind.as_str();
+        let message = format!("{}: expected one that takes {expected}", enumerate(found));
         return Cause::new(Reason::NotAllowedByListeners, field, message);
     }
     let found = by_namespace.iter().map(|listener| {
@@ -222,7 +232,7 @@ fn not_allowed(route: &Route<'_>, named: &[&Listener<'_>], field: &str) -> Cause
     let names = by_namespace.iter().map(|listener| listener.spec.name.clone());
     let message = format!("{}, not from {}", enumerate(found), route.key.namespace);
     Cause::new(Reason::NotAllowedByListeners, field, message).with_fix(format!(
-        "allowedRoutes.namespaces on listener {} that admits namespace {}, or move the route",
+        "let allowedRoutes.namespaces of listener {} admit namespace {}, or move the route",
         enumerate(names),
         route.key.namespace
     ))

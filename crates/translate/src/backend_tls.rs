@@ -43,6 +43,8 @@ pub(crate) struct Target {
 pub(crate) struct Policy<'a> {
     /// Its key.
     pub(crate) key: &'a ObjectKey,
+    /// Its place in the order of precedence.
+    age: Age,
     /// The object.
     pub(crate) object: &'a BackendTlsPolicy,
     /// Its targets, with their path in the policy.
@@ -71,19 +73,14 @@ impl<'a> Policies<'a> {
         services: &'a ByKey<Service>,
         certificates: &mut Certificates<'_>,
     ) -> Self {
-        let mut sorted: Vec<_> = objects
-            .iter()
-            .map(|(key, object)| (Age::of(key, &object.metadata), key, object.as_ref()))
-            .collect();
-        sorted.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        let mut policies = vec![];
+        let mut policies: Vec<_> =
+            objects.iter().map(|(key, object)| Policy::read(key, object, certificates)).collect();
+        policies.sort_by(|a, b| a.age.cmp(&b.age));
         let mut by_target: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
-        for (place, (_, key, object)) in sorted.into_iter().enumerate() {
-            let policy = Policy::read(key, object, certificates);
+        for (place, policy) in policies.iter().enumerate() {
             for (_, target) in &policy.targets {
                 by_target.entry(target.clone()).or_default().push(place);
             }
-            policies.push(policy);
         }
         Self { policies, by_target, services }
     }
@@ -120,8 +117,11 @@ impl<'a> Policies<'a> {
         let lost = targets.iter().filter(|(field, target)| self.missing(field, target).is_none());
         let lost = lost.map(|(field, target)| {
             let winner = self.winner(target).filter(|winner| winner.key != policy.key)?;
-            let message =
-                format!("BackendTLSPolicy {} is older and has the same target", winner.key.name);
+            let message = format!(
+                "BackendTLSPolicy {} has the same target ({})",
+                winner.key.name,
+                winner.age.advantage(&policy.age)
+            );
             Some(Cause::new(Reason::Conflicted, field.as_str(), message))
         });
         lost.collect::<Option<Vec<_>>>()?.into_iter().next()
@@ -159,7 +159,14 @@ impl<'a> Policy<'a> {
         let targets = object.spec.target_refs.iter().enumerate();
         let targets =
             targets.filter_map(|(index, target)| read_target(&key.namespace, index, target));
-        Self { key, object, targets: targets.collect(), settings, unresolved }
+        Self {
+            key,
+            age: Age::of(key, &object.metadata),
+            object,
+            targets: targets.collect(),
+            settings,
+            unresolved,
+        }
     }
 }
 

@@ -161,8 +161,8 @@ fn find_port<'a>(
         ),
     };
     Err(match right {
-        Some(port) => cause.with_fix(format!("port {}", port.port)),
-        None => cause.with_fix(format!("a {protocol} port in Service {key}")),
+        Some(port) => cause.with_fix(format!("use port {}", port.port)),
+        None => cause.with_fix(format!("add a {protocol} port to Service {key}")),
     })
 }
 

@@ -71,13 +71,13 @@ fn conflict(listener: &Listener<'_>, other: &Listener<'_>) -> Option<Cause> {
         (Protocol::Tls, Protocol::Tls) => (Reason::HostnameConflict, "hostname"),
         _ => (Reason::ProtocolConflict, "protocol"),
     };
+    let port = listener.spec.port;
     let found = match (reason, &listener.hostname) {
-        (Reason::HostnameConflict, None) => "no hostname".to_owned(),
-        (Reason::HostnameConflict, Some(hostname)) => format!("hostname {hostname}"),
-        _ => format!("protocol {}", listener.spec.protocol),
+        (Reason::HostnameConflict, None) => format!("port {port} without hostname"),
+        (Reason::HostnameConflict, Some(hostname)) => format!("hostname {hostname} on port {port}"),
+        _ => format!("protocol {} on port {port}", listener.spec.protocol),
     };
-    let message =
-        format!("{found} on port {} conflicts with {}", listener.spec.port, who(listener, other));
+    let message = format!("{found} conflicts with {}", who(listener, other));
     Some(Cause::new(reason, listener.field(field), message))
 }
 

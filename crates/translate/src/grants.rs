@@ -70,7 +70,7 @@ impl<'a> Grants<'a> {
             target.namespace, target.name
         );
         Err(Cause::new(Reason::RefNotPermitted, field, message).with_fix(format!(
-            "a ReferenceGrant in namespace {} with from {{group: {}, kind: {from}, namespace: \
+            "add a ReferenceGrant in namespace {} with from {{group: {}, kind: {from}, namespace: \
              {namespace}}} and to {{group: {:?}, kind: {to}, name: {}}}",
             target.namespace,
             from.group(),

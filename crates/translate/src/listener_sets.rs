@@ -84,7 +84,7 @@ fn refusal(key: &ObjectKey, gateway: &Gateway<'_>, namespaces: &Namespaces<'_>) 
         format!("Gateway {} admits ListenerSets {found}", gateway.key),
     );
     Some(cause.with_fix(format!(
-        "spec.allowedListeners.namespaces of Gateway {} that admits namespace {}",
+        "let spec.allowedListeners of Gateway {} admit namespace {}",
         gateway.key, key.namespace
     )))
 }

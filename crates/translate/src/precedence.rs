@@ -17,4 +17,9 @@ impl Age {
     pub(crate) fn of(key: &ObjectKey, metadata: &ObjectMeta) -> Self {
         Self { created: metadata.creation_timestamp.clone(), key: key.clone() }
     }
+
+    /// In words, why this one comes before `other`.
+    pub(crate) fn advantage(&self, other: &Self) -> &'static str {
+        if self.created == other.created { "first by name" } else { "older" }
+    }
 }

@@ -163,8 +163,10 @@ fn warnings(
     let is_ready = |state| state == EndpointState::Ready;
     let name = format!("Service {} port {}", port.service, port.number);
     if backend.weight > 0 && !found.endpoints.iter().any(|endpoint| is_ready(endpoint.state)) {
-        let number = found.endpoints.len();
-        let message = format!("{name} has no ready endpoint ({number} not ready)");
+        let message = match found.endpoints.len() {
+            0 => format!("{name} has no endpoint"),
+            number => format!("{name} has no ready endpoint ({number} not ready)"),
+        };
         warnings.push(warning("no-ready-endpoints", message, None));
     }
     if !found.unsafe_addresses.is_empty() {
@@ -177,7 +179,7 @@ fn warnings(
         let sockets: Vec<_> = found.own_sockets.iter().map(ToString::to_string).collect();
         let message =
             format!("{name} has endpoints that are sockets of our own: {}", sockets.join(", "));
-        let fix = "another port for the listener or for the backend".to_owned();
+        let fix = "use another port for the listener or for the backend".to_owned();
         warnings.push(warning("endpoint-is-listener", message, Some(fix)));
     }
     warnings

@@ -30,8 +30,8 @@ fn finding(certificate: &Certificate, now: i64) -> Option<(&'static str, String)
         let days = left.checked_div(DAY).unwrap_or_default();
         Some(("certificate-expiring", format!("the certificate expires in {days} days")))
     } else if until_begin > 0 {
-        let message = format!("the certificate is valid only in {until_begin} seconds");
-        Some(("certificate-not-yet-valid", message))
+        let days = until_begin.unsigned_abs().div_ceil(DAY.unsigned_abs());
+        Some(("certificate-not-yet-valid", format!("the certificate is valid only in {days} days")))
     } else {
         None
     }

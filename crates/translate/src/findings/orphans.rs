@@ -1,9 +1,9 @@
 //! Objects that lead nowhere. Said only standalone, where every manifest is meant for us; in a
 //! cluster they may be another controller's.
 
-use gwapi::{DEFAULT_CLASS, Kind, ObjectKey, ObjectRef};
+use gwapi::{DEFAULT_CLASS, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef};
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, warning};
 use crate::Addresses;
 use crate::attach::parent_object;
 use crate::listener_sets::parent_of;
@@ -30,14 +30,19 @@ fn gateways(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
             return None;
         }
         let classes = &outcome.world.objects.gateway_classes;
-        let found = if classes.contains_key(&ObjectKey::new("", class.as_str())) {
-            format!("GatewayClass {class} is another controller's")
-        } else {
-            format!("GatewayClass {class} does not exist")
+        let is_foreign = classes.contains_key(&ObjectKey::new("", class.as_str()));
+        let found = match is_foreign {
+            true => format!("GatewayClass {class} is another controller's"),
+            false => format!("GatewayClass {class} does not exist"),
         };
         let object = ObjectRef::new(Kind::Gateway, key.clone());
         let mut finding = error(object, "spec.gatewayClassName", "class-not-found", found);
-        finding.fix = Some(format!("gatewayClassName: {DEFAULT_CLASS}"));
+        // Who defines another controller's class may well mean it.
+        if is_foreign {
+            finding.severity = Severity::Warning;
+        } else if outcome.classes.get(DEFAULT_CLASS).is_some() {
+            finding.fix = Some(format!("use gatewayClassName: {DEFAULT_CLASS}"));
+        }
         Some(finding)
     })
 }
@@ -68,7 +73,17 @@ fn of_route(route: &Route<'_>, outcome: &Outcome<'_, '_>) -> Vec<Finding> {
     for (index, parent) in route.parents.iter().enumerate() {
         let field = format!("spec.parentRefs[{index}]");
         let found = match parent_object(route, parent) {
-            None => format!("{} {} is no Gateway and no ListenerSet", parent.kind(), parent.name),
+            None => {
+                // Meant for a mesh or for another controller, most likely.
+                let message = format!(
+                    "kind {} of group {:?} is not served: expected a Gateway or a ListenerSet of \
+                     group {GATEWAY_GROUP}",
+                    parent.kind(),
+                    parent.group()
+                );
+                findings.push(warning(route.object(), Some(field), "parent-not-found", message));
+                continue;
+            }
             Some(parent) if exists(&parent) => continue,
             Some(parent) => format!("{parent} does not exist"),
         };

@@ -59,10 +59,13 @@ impl Listener<'_> {
                         None => "",
                     };
                     let expected: Vec<_> = possible.iter().map(|kind| kind.as_str()).collect();
+                    let group = match listed.group.as_str() {
+                        GATEWAY_GROUP => String::new(),
+                        other => format!(" of group {other:?}"),
+                    };
                     let message = format!(
-                        "kind {} of group {} cannot attach to protocol {}{mode}: expected {}",
+                        "{}{group} cannot attach to protocol {}{mode}: expected {}",
                         listed.kind,
-                        listed.group,
                         protocol.as_str(),
                         expected.join(" or ")
                     );

@@ -68,18 +68,16 @@ impl Listener<'_> {
         let validation = self.gateway.frontend_tls.of_port(self.spec.port);
         let is_own = self.set.is_none();
         // The path is one of the Gateway, so it means nothing in a ListenerSet.
-        let problems = validation.problems.iter().cloned();
-        self.unresolved
-            .extend(problems.map(|cause| Cause { field: cause.field.filter(|_| is_own), ..cause }));
+        let told_here = |cause: Cause| Cause { field: cause.field.filter(|_| is_own), ..cause };
+        self.unresolved.extend(validation.problems.iter().cloned().map(told_here));
         if validation.client_auth.is_none() {
-            self.refusals.push(Cause::of_object(
-                Reason::NoValidCaCertificate,
-                format!(
-                    "Gateway {} validates clients of port {} but none of its certificate \
-                     authorities can be used",
-                    self.gateway.key, self.spec.port
-                ),
-            ));
+            let message = format!(
+                "Gateway {} validates clients of port {}, but none of its certificate authorities \
+                 can be used",
+                self.gateway.key, self.spec.port
+            );
+            let cause = Cause::new(Reason::NoValidCaCertificate, "spec.tls.frontend", message);
+            self.refusals.push(told_here(cause));
         }
         validation.client_auth.clone()
     }

@@ -84,6 +84,7 @@ fn programmed(
         return no(Reason::Pending, "the data plane has not answered yet");
     };
     let mut failures = vec![];
+    let mut unusable = None;
     let mut is_pending = false;
     for bind in listener.binds() {
         match report.binds.get(&bind) {
@@ -94,13 +95,21 @@ fn programmed(
             }
             Some(BindState::AddressNotAvailable(words)) => {
                 let message = format!("{bind}: {words}");
-                failures.push(Cause::of_object(Reason::AddressNotUsable, message));
+                // What the Gateway asked for is told there.
+                if listener.gateway.addresses.is_requested(bind.address) {
+                    unusable = Some(message);
+                } else {
+                    failures.push(Cause::of_object(Reason::AddressNotUsable, message));
+                }
             }
             None => is_pending = true,
         }
     }
     if let Some(failed) = conditions.failed(ConditionType::Programmed, &failures) {
         return failed;
+    }
+    if let Some(message) = unusable {
+        return no(Reason::AddressNotUsable, &message);
     }
     if listener.gateway.addresses.bind.is_empty() {
         return no(Reason::Invalid, "the Gateway has no address to bind");
@@ -146,16 +155,12 @@ fn overlaps(outcome: &Outcome<'_, '_>) -> BTreeMap<ListenerId, Cause> {
                     && listener.gateway.addresses.overlap(&other.gateway.addresses)
             });
             let Some(other) = others.next() else { continue };
-            let who = if other.owner() == listener.owner() {
-                format!("listener {}", other.spec.name)
+            let port = listener.spec.port;
+            let message = if other.owner() == listener.owner() {
+                format!("overlaps the hostname of listener {} on port {port}", other.spec.name)
             } else {
-                "another listener".to_owned()
+                format!("overlaps the hostname of another listener on port {port}")
             };
-            let message = format!(
-                "hostname overlaps that of {who} on port {}: a client may see the certificate of \
-                 either",
-                listener.spec.port
-            );
             let field = listener.field("hostname");
             causes.insert(listener.id, Cause::new(Reason::OverlappingHostnames, field, message));
         }

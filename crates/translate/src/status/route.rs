@@ -113,15 +113,18 @@ fn effective(
             Some(hostname) => format!("{hostname} on port {}", listener.spec.port),
             None => format!("port {}", listener.spec.port),
         };
-        let message =
-            format!("{what} of listener {} is served by {who} (older)", listener.spec.name);
-        let field = if loss.hostname.is_some() { "spec.hostnames" } else { "spec.parentRefs" };
-        let cause = Cause::new(Reason::ListenerAlreadyClaimed, field, message);
-        Some(cause.with_fix(if loss.hostname.is_some() {
-            "another hostname, or delete one of the routes"
-        } else {
-            "another listener, or delete one of the routes"
-        }))
+        let message = format!(
+            "{what} of listener {} is served by {who} ({})",
+            listener.spec.name,
+            winner.age.advantage(&route.age)
+        );
+        let (field, fix) = match loss.hostname {
+            Some(_) => {
+                ("spec.hostnames".to_owned(), "use another hostname, or delete one of the routes")
+            }
+            None => (attachment.field(), "use another listener, or delete one of the routes"),
+        };
+        Some(Cause::new(Reason::ListenerAlreadyClaimed, field, message).with_fix(fix))
     });
     conditions.failed(ConditionType::Effective, &causes.collect::<Vec<_>>())
 }

@@ -6,11 +6,11 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 use snapshot::{
-    App, Bind, Cluster, Route, Snapshot, SniTable, SubjectName, Target, Timeouts, TlsListener,
-    TlsMode,
+    App, Bind, Cluster, ListenerName, Route, Snapshot, SniTable, SubjectName, Target, Timeouts,
+    TlsListener, TlsMode,
 };
 use translate::status::{Condition, ListenerStatus, RouteStatus};
-use translate::{Finding, Statuses, Translation};
+use translate::{Finding, Proxy, Statuses, Translation};
 
 /// The whole translation.
 pub(crate) fn translation(translation: &Translation) -> String {
@@ -21,10 +21,15 @@ pub(crate) fn translation(translation: &Translation) -> String {
     };
     add("statuses", statuses(&translation.statuses));
     let snapshots = translation.snapshots.iter();
-    let snapshots =
-        snapshots.map(|(proxy, snapshot)| (format!("{proxy:?}"), self::snapshot(snapshot)));
+    let snapshots = snapshots.map(|(proxy, snapshot)| {
+        let name = match proxy {
+            Proxy::Standalone => "standalone".to_owned(),
+            Proxy::Gateway(key) => key.to_string(),
+        };
+        (name, self::snapshot(snapshot))
+    });
     let snapshots: BTreeMap<_, _> = snapshots.collect();
-    match snapshots.get("Standalone") {
+    match snapshots.get("standalone") {
         Some(standalone) => add("snapshot", standalone.clone()),
         None => add("snapshots", json!(snapshots)),
     }
@@ -146,10 +151,10 @@ fn snapshot(snapshot: &Snapshot) -> Value {
 fn bind(bind: &Bind) -> Value {
     let mut value = match &bind.app {
         App::Tcp(app) => {
-            json!({"listener": app.listener.to_string(), "route": app.route.as_deref().map(route)})
+            json!({"listener": listener_name(&app.listener), "route": app.route.as_deref().map(route)})
         }
         App::Udp(app) => {
-            json!({"listener": app.listener.to_string(), "route": app.route.as_deref().map(route)})
+            json!({"listener": listener_name(&app.listener), "route": app.route.as_deref().map(route)})
         }
         App::Tls(app) => by_hostname(&app.listeners, |listener| tls_listener(listener)),
     };
@@ -159,6 +164,13 @@ fn bind(bind: &Bind) -> Value {
         fields.insert("udpIdle".to_owned(), format!("{:?}", bind.timeouts.udp_idle).into());
     }
     value
+}
+
+fn listener_name(name: &ListenerName) -> String {
+    match name.listener_set.as_str() {
+        "" => name.to_string(),
+        set => format!("{name} of set {set}"),
+    }
 }
 
 fn by_hostname<T>(table: &SniTable<T>, value: impl Fn(&T) -> Value) -> Value {
@@ -183,7 +195,7 @@ fn tls_listener(listener: &TlsListener) -> Value {
         }
     };
     json!({
-        "listener": listener.name.to_string(),
+        "listener": listener_name(&listener.name),
         "mode": mode,
         "routes": by_hostname(&listener.routes, |entry| route(entry)),
     })
