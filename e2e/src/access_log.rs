@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 /// The published schema.
@@ -62,8 +63,13 @@ fn mistakes(schema: &Value, value: &Value, at: &str) -> Vec<String> {
             "$schema" | "$id" | "title" | "description" | "examples" | "properties" => true,
             "type" => is_of_type(value, rule.as_str().unwrap_or_default()),
             "enum" => rule.as_array().is_some_and(|values| values.contains(value)),
-            "minimum" => value.as_f64() >= rule.as_f64(),
-            "maximum" => value.as_f64() <= rule.as_f64(),
+            "const" => value == rule,
+            "minimum" | "minItems" => size(value) >= size(rule),
+            "maximum" | "maxItems" | "maxLength" => size(value) <= size(rule),
+            "pattern" => {
+                let pattern = Regex::new(rule.as_str().unwrap_or_default()).expect("a pattern");
+                value.as_str().is_some_and(|text| pattern.is_match(text))
+            }
             "required" => rule.as_array().into_iter().flatten().all(|name| {
                 let present = name.as_str().is_some_and(|name| value.get(name).is_some());
                 if !present {
@@ -100,6 +106,15 @@ fn mistakes(schema: &Value, value: &Value, at: &str) -> Vec<String> {
     found
 }
 
+/// A number, the length of a text or of a list.
+fn size(value: &Value) -> Option<f64> {
+    match value {
+        Value::Array(items) => Some(items.len() as f64),
+        Value::String(text) => Some(text.chars().count() as f64),
+        other => other.as_f64(),
+    }
+}
+
 fn is_of_type(value: &Value, name: &str) -> bool {
     match name {
         "object" => value.is_object(),
@@ -120,13 +135,20 @@ mod tests {
     fn what_breaks_the_schema_is_named() {
         let schema = serde_json::json!({
             "type": "object", "required": ["a"], "additionalProperties": false,
-            "properties": {"a": {"type": "integer", "minimum": 0}, "b": {"enum": ["x"]}},
+            "properties": {
+                "a": {"type": "integer", "minimum": 0},
+                "b": {"enum": ["x"]},
+                "c": {"pattern": "^[0-9]+$", "maxLength": 2},
+                "d": {"const": "y"},
+            },
         });
         let count = |value| mistakes(&schema, &value, "").len();
         assert_eq!(count(serde_json::json!({"a": 1, "b": "x"})), 0);
         assert_eq!(count(serde_json::json!({"a": -1})), 1);
         assert_eq!(count(serde_json::json!({"a": 1.5})), 1);
-        assert_eq!(count(serde_json::json!({"b": "y", "c": 1})), 3);
+        assert_eq!(count(serde_json::json!({"b": "y", "e": 1})), 3);
+        assert_eq!(count(serde_json::json!({"a": 1, "c": "12", "d": "y"})), 0);
+        assert_eq!(count(serde_json::json!({"a": 1, "c": "12a", "d": "z"})), 3);
         assert_eq!(count(serde_json::json!([])), 2);
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -280,7 +280,8 @@ impl Log {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
-        self.0.lock().expect("no holder of the lock panics")
+        // A look that panics has changed nothing, and its message is worth more than the lock's.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until both streams are at their end, after the process was.
