@@ -29,8 +29,10 @@ pub(crate) enum Tense {
 
 /// Where the places of objects stand.
 const PLACE_COLUMN: usize = 72;
-/// Where the routes of listeners stand.
+/// Where the routes of listeners stand, unless a name is too long.
 const ROUTE_COLUMN: usize = 38;
+/// Further right they never begin: a wildcard of many labels would push them off the screen.
+const LAST_ROUTE_COLUMN: usize = 64;
 /// Where the exit code stands.
 const EXIT_COLUMN: usize = 92;
 /// What belongs to the line before.
@@ -115,13 +117,17 @@ impl Page {
             self.line(&format!("  {sign} ignored: its class is not one of ours"));
         }
         let width = object.listeners.iter().map(|listener| listener.name.chars().count()).max();
+        let fronts: Vec<_> =
+            object.listeners.iter().map(|listener| front(listener, width.unwrap_or(0))).collect();
+        let longest = fronts.iter().map(|front| front.chars().count() + 4).max().unwrap_or(0);
+        let column = longest.clamp(ROUTE_COLUMN, LAST_ROUTE_COLUMN);
         for (index, listener) in object.listeners.iter().enumerate() {
             let findings: Vec<_> = object
                 .findings
                 .iter()
                 .filter(|finding| place_of(finding, object) == Some(index))
                 .collect();
-            self.listener(listener, width.unwrap_or(0), &findings);
+            self.listener(listener, &fronts[index], column, &findings);
         }
         for finding in &object.findings {
             if place_of(finding, object).is_none() {
@@ -130,20 +136,25 @@ impl Page {
         }
     }
 
-    fn listener(&mut self, listener: &ListenerReport, width: usize, findings: &[&FindingReport]) {
-        let ListenerReport { name, protocol, port, hostname, programmed, .. } = listener;
-        let sign = if *programmed { self.good() } else { self.bad() };
-        let mut front = format!("{} {protocol} :{port}", pad(name, width));
-        if let Some(hostname) = hostname {
-            let _ = write!(front, " {hostname}");
-        }
-        let front = format!("  {sign} {}", pad(&front, ROUTE_COLUMN - 4));
+    fn listener(
+        &mut self,
+        listener: &ListenerReport,
+        front: &str,
+        column: usize,
+        findings: &[&FindingReport],
+    ) {
+        let sign = match listener.programmed {
+            false => self.bad(),
+            true if is_served(listener) => self.good(),
+            true => self.warn(),
+        };
+        let front = format!("  {sign} {}", pad(front, column - 4));
         let mut findings = findings.iter();
-        if *programmed {
+        if listener.programmed {
             let mut lines = self.routes(listener).into_iter();
             self.line(&format!("{front} {}", lines.next().unwrap_or_default()));
             for line in lines {
-                self.line(&format!("{:ROUTE_COLUMN$} {line}", ""));
+                self.line(&format!("{:column$} {line}", ""));
             }
         } else if let Some(first) = findings.next() {
             self.line(&format!("{front} not programmed: {}", first.message));
@@ -248,9 +259,24 @@ impl Page {
     }
 }
 
-/// A Gateway that has no status belongs to another implementation.
+fn front(listener: &ListenerReport, width: usize) -> String {
+    let ListenerReport { name, protocol, port, hostname, .. } = listener;
+    let mut front = format!("{} {protocol} :{port}", pad(name, width));
+    if let Some(hostname) = hostname {
+        let _ = write!(front, " {hostname}");
+    }
+    front
+}
+
+/// Whether no share of a route is refused. A listener without a route waits for one.
+fn is_served(listener: &ListenerReport) -> bool {
+    let backends = listener.routes.iter().flat_map(|route| &route.backends);
+    backends.filter(|backend| backend.weight > 0).all(|backend| backend.endpoints > 0)
+}
+
+/// A Gateway of which nothing is said belongs to another implementation.
 fn is_ignored(object: &ObjectReport) -> bool {
-    object.class.is_some() && object.conditions.is_empty()
+    object.class.is_some() && object.conditions.is_empty() && object.findings.is_empty()
 }
 
 /// The listener that a finding is about, by its number.

@@ -176,7 +176,7 @@ impl<'a> Sources<'a> {
             .map(|finding| FindingReport {
                 severity: finding.severity,
                 id: finding.id.clone(),
-                message: finding.message.clone(),
+                message: self.message(finding),
                 field: finding.field.clone(),
                 place: self.place(object, finding.field.as_deref()),
                 fix: finding.fix.clone(),
@@ -184,6 +184,22 @@ impl<'a> Sources<'a> {
                 conditions: self.said_by(object, finding),
             })
             .collect()
+    }
+
+    /// The translation sees valid objects only. What it misses may be there and not be valid.
+    fn message(&self, finding: &Finding) -> String {
+        let invalid = self
+            .loaded
+            .problems
+            .iter()
+            .filter_map(|problem| Some((problem.object()?, problem.location()?)));
+        invalid.fold(finding.message.clone(), |message, (object, location)| {
+            let place = format!("{}:{}", location.path.display(), location.line);
+            message.replace(
+                &format!("{object} does not exist"),
+                &format!("{object} is not valid, see {place}"),
+            )
+        })
     }
 
     fn said_by(&self, object: &ObjectRef, finding: &Finding) -> Vec<SaidBy> {
