@@ -31,10 +31,7 @@ pub(crate) fn errors(line: &Value) -> Vec<String> {
 }
 
 /// The rules that `value` breaks.
-fn broken<'a>(
-    rules: &'a Map<String, Value>,
-    value: &'a Value,
-) -> impl Iterator<Item = &'a String> {
+fn broken<'a>(rules: &'a Map<String, Value>, value: &'a Value) -> impl Iterator<Item = &'a String> {
     let size = |value: &Value| match value {
         Value::Array(items) => items.len() as f64,
         Value::String(text) => text.chars().count() as f64,
@@ -52,7 +49,9 @@ fn broken<'a>(
         },
         "const" => value == wanted,
         "enum" => wanted.as_array().unwrap().contains(value),
-        "pattern" => Regex::new(wanted.as_str().unwrap()).unwrap().is_match(value.as_str().unwrap()),
+        "pattern" => {
+            Regex::new(wanted.as_str().unwrap()).unwrap().is_match(value.as_str().unwrap())
+        }
         "minimum" | "minItems" => size(value) >= size(wanted),
         "maximum" | "maxItems" | "maxLength" => size(value) <= size(wanted),
         "items" => {
