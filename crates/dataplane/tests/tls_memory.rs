@@ -1,7 +1,11 @@
 //! What an idle session costs on the heap. A test binary of its own with one test in it, because
 //! allocations are counted for the whole process.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not their helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "clippy knows tests by their attribute, not their helpers"
+)]
 
 #[path = "support/pki.rs"]
 #[allow(dead_code, reason = "other tests need the rest")]

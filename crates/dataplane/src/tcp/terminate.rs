@@ -1,8 +1,11 @@
-//! Ends the TLS session of a client whose ClientHello has been read: waits for a slot, then for
-//! the handshake, both under the one deadline that counts from accept.
+//! Ends the TLS session of a client whose ClientHello has been read: waits for a slot to compute
+//! our answer in, then for the client's, both under the one deadline that counts from accept.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -42,8 +45,15 @@ pub(super) async fn terminate(
     let started = Instant::now();
     let name = connection.tls().server_name.clone();
     let stream = Rewind::new(head, client);
-    let result = terminator.accept(stream, name.as_ref(), offer, deadline).await;
+    let mut handshake = pin!(terminator.accept(stream, name.as_ref(), offer, deadline));
+    // The hello is here, so the first poll does all the costly work: key exchange and signature.
+    // Held until the client's answer, 64 clients that never answer would shut out everyone else.
+    let first = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
     drop(slot);
+    let result = match first {
+        Poll::Ready(result) => result,
+        Poll::Pending => handshake.await,
+    };
     match result {
         Ok((stream, established)) => {
             let took = started.elapsed();

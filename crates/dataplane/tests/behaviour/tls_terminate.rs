@@ -323,6 +323,31 @@ async fn a_handshake_that_stalls_ends_at_its_deadline() {
 }
 
 #[tokio::test]
+async fn clients_that_stall_in_the_handshake_keep_no_one_else_out() {
+    // More than all workers' slots together.
+    const STALLED: usize = 200;
+    let authority = Authority::new("ca");
+    let settings = server(&[&authority.identity("edge/a", &[NAME])], ClientAuth::None);
+    let backend = Backend::greeting("ready").await;
+    let key = key(Transport::Tcp);
+    let _proxy = Proxy::serving(&example(key, settings, &backend)).await;
+    let hello = hello_for(&authority.client(), NAME);
+    let mut stalled = Vec::new();
+    for _ in 0..STALLED {
+        let mut client = dial(&key).await;
+        client.write_all(&hello).await.unwrap();
+        stalled.push(client);
+    }
+    for client in &mut stalled {
+        let mut answer = [0; 1];
+        soon(client.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer, [22], "each was answered");
+    }
+    let mut honest = connect(&key, &authority.client(), NAME).await.unwrap();
+    expect(&mut honest, "ready").await;
+}
+
+#[tokio::test]
 async fn backends_that_cannot_be_had_reset_before_any_handshake_byte() {
     let authority = Authority::new("ca");
     let settings = server(&[&authority.identity("edge/a", &[NAME])], ClientAuth::None);
