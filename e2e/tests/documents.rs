@@ -1,11 +1,13 @@
-//! Every manifest that the documents show is one that `tidegate check` finds nothing wrong with:
-//! the YAML blocks of a page, taken together, are a folder.
+//! The documents against the program: every manifest they show is one that `tidegate check` finds
+//! nothing wrong with (the YAML blocks of a page, taken together, are a folder), and the pages of
+//! flags and metrics name exactly what there is.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::{Program, gateway::binary, output};
+use e2e::{Gateway, Program, gateway::binary, manifests as m, output};
 
 #[test]
 fn manifests_in_documents_are_right() {
@@ -73,4 +75,71 @@ fn yaml_blocks(text: &str) -> Vec<String> {
         }
     }
     blocks
+}
+
+/// Labels that a scraper adds itself: ours of that name would be renamed or lost.
+const LABELS_OF_SCRAPERS: [&str; 7] =
+    ["namespace", "pod", "container", "service", "endpoint", "job", "instance"];
+
+#[test]
+fn the_page_of_metrics_names_exactly_what_there_is() {
+    let listeners = [m::Listener::tcp("tcp", 7000), m::Listener::udp("udp", 7000)];
+    let gateway = Gateway::start(&m::gateway(&listeners));
+    let (_, text) = gateway.get("/metrics").expect("metrics");
+    let exported: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .map(family)
+        .collect();
+    let page = page("docs/reference/metrics.md");
+    let documented: BTreeSet<&str> = code_spans(&page)
+        .filter(|span| span.starts_with("tidegate_") || span.starts_with("process_"))
+        .map(family)
+        .collect();
+    assert_eq!(exported, documented);
+    for sample in gateway.metrics().samples() {
+        for label in sample.labels.keys() {
+            assert!(!LABELS_OF_SCRAPERS.contains(&label.as_str()), "{}: {label}", sample.name);
+        }
+    }
+    gateway.finish();
+}
+
+#[test]
+fn the_page_of_commands_names_exactly_the_flags_there_are() {
+    let page = page("docs/reference/cli.md");
+    let documented: BTreeSet<&str> =
+        code_spans(&page).flat_map(str::split_whitespace).filter_map(flag).collect();
+    let help: String = ["run", "check", "crds", "version"]
+        .iter()
+        .map(|command| {
+            let program = Program::new(binary("tidegate")).args([command, "--help"]);
+            output(&program, Duration::from_secs(20))
+        })
+        .collect();
+    let there: BTreeSet<&str> =
+        help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter_map(flag).collect();
+    assert_eq!(documented, there);
+}
+
+/// A metric's name without the endings that its type adds.
+fn family(name: &str) -> &str {
+    let name = name.strip_suffix("_total").unwrap_or(name);
+    name.strip_suffix("_info").unwrap_or(name)
+}
+
+fn flag(word: &str) -> Option<&str> {
+    let name = word.strip_prefix("--")?;
+    let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    named.then_some(word)
+}
+
+/// The texts between single backticks.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+fn page(path: &str) -> String {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    fs::read_to_string(root.join(path)).expect("a page")
 }
