@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::manifests::Folder;
 use crate::metrics::Metrics;
-use crate::process::{Process, Program};
+use crate::process::{Process, Program, raise_descriptor_limit};
 use crate::wait::{eventually, eventually_some};
 use crate::{AccessLine, address};
 
@@ -44,6 +44,7 @@ impl Launch {
     /// # Panics
     /// When it is not ready in time.
     pub fn start(self) -> Gateway {
+        raise_descriptor_limit();
         let address = address::fresh();
         let admin = SocketAddr::new(address, 19000);
         let mut program = Program::new(binary("tidegate"))

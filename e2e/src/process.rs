@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 use crate::wait::eventually;
 
@@ -319,6 +319,25 @@ impl Log {
         let wanted = lines.lines.iter().filter(|(stream, _)| *stream == wanted);
         wanted.map(|(_, line)| format!("{line}\n")).collect()
     }
+}
+
+/// Raises this process's limit of open files to what the scenarios hold, and returns what it is;
+/// processes started afterwards inherit it.
+///
+/// # Panics
+/// When it stays below 4,096: then the scenarios say nothing.
+pub fn raise_descriptor_limit() -> u64 {
+    const WANTED: u64 = 20_000;
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= WANTED);
+    if !enough(limit.current) {
+        let maximum = limit.maximum.map(|most| if is_root() { most.max(WANTED) } else { most });
+        let current = maximum.map_or(Some(WANTED), |most| Some(most.min(WANTED)));
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+    }
+    let now = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    assert!(now >= 4096, "only {now} open files are allowed: ulimit -n {WANTED}");
+    now
 }
 
 /// Whether this is root.
