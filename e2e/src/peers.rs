@@ -154,7 +154,10 @@ impl Flow {
     /// # Errors
     /// When there is no socket.
     pub async fn new(to: SocketAddr, number: u64) -> io::Result<Self> {
-        let socket = UdpSocket::bind((client_address(number), 0)).await?;
+        // An address and port that no other number gets: who takes over the port of a client that
+        // has gone is, to any gateway, that client.
+        let port = u16::try_from(10_000 + number / 256).map_err(io::Error::other)?;
+        let socket = UdpSocket::bind((client_address(number), port)).await?;
         socket.connect(to).await?;
         Ok(Self { socket, number })
     }

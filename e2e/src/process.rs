@@ -280,7 +280,6 @@ impl Log {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
-        // A look that panics has changed nothing, and its message is worth more than the lock's.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -305,7 +304,21 @@ impl Log {
 
     /// Hands every line from number `from` on to `look`, until it finds something.
     pub fn find<T>(&self, from: usize, mut look: impl FnMut(&str) -> Option<T>) -> Option<T> {
-        self.lock().lines.iter().skip(from).find_map(|(_, line)| look(line))
+        // Looked at a piece at a time, so that the reader is not held up by who looks.
+        let mut from = from;
+        loop {
+            let piece: Vec<String> = {
+                let lines = self.lock();
+                lines.lines.iter().skip(from).take(1000).map(|(_, line)| line.clone()).collect()
+            };
+            if piece.is_empty() {
+                return None;
+            }
+            from += piece.len();
+            if let Some(found) = piece.iter().find_map(|line| look(line)) {
+                return Some(found);
+            }
+        }
     }
 
     /// All lines.

@@ -84,7 +84,14 @@ const LABELS_OF_SCRAPERS: [&str; 7] =
 #[test]
 fn the_page_of_metrics_names_exactly_what_there_is() {
     let listeners = [m::Listener::tcp("tcp", 7000), m::Listener::udp("udp", 7000)];
-    let gateway = Gateway::start(&m::gateway(&listeners));
+    // A backend with a DNS name, which has metrics of its own.
+    let named = m::service("named", "TCP", &["127.0.0.1:7000".parse().expect("an address")])
+        .replace("addressType: IPv4", "addressType: FQDN")
+        .replace("127.0.0.1", "localhost");
+    let route = m::tcp_route("tcp", "tcp", "named");
+    let gateway = Gateway::start(&[m::gateway(&listeners), named, route].concat());
+    let oldest = "tidegate_dns_oldest_answer_timestamp_seconds";
+    gateway.until_metric(oldest, &[], |time| time > 0.0);
     let (_, text) = gateway.get("/metrics").expect("metrics");
     let exported: BTreeSet<&str> = text
         .lines()
