@@ -1,3 +1,5 @@
+//! Access lines against their schema, whatever bytes clients send.
+
 #[path = "../../tests/support/schema.rs"]
 mod schema;
 

@@ -1,3 +1,5 @@
+//! Who is admitted when descriptors run short.
+
 use super::*;
 
 fn fill(share: &Share) -> Vec<Permit> {

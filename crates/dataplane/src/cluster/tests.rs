@@ -1,3 +1,5 @@
+//! The choice of endpoints and what becomes of those that leave.
+
 use super::*;
 use snapshot::{Endpoint as Spec, Snapshot};
 

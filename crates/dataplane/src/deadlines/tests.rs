@@ -1,3 +1,5 @@
+//! One watched connection and everything that can end it.
+
 use super::*;
 use crate::budget::Budget;
 use crate::cluster::Clusters;

@@ -1,3 +1,5 @@
+//! What a scrape says, and for how long.
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 

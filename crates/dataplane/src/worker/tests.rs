@@ -1,3 +1,5 @@
+//! A worker without its thread: what it takes over, and what it refuses.
+
 use std::net::SocketAddr;
 
 use snapshot::{

@@ -1,3 +1,5 @@
+//! Which addresses of slices become endpoints, by table.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use snapshot::Port;

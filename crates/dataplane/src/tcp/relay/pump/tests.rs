@@ -1,3 +1,5 @@
+//! The pump, driven step by step without sockets.
+
 use super::*;
 
 /// Runs the events through a fresh pump and gives the action after each.
