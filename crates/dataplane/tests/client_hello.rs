@@ -332,6 +332,12 @@ fn two_other_readers_agree_or_differ_as_wanted() {
             one_record(&modern(vec![server_name("192.0.2.1")])),
             &[Difference::RustlsDropsAddresses, Difference::ParserIsLaxer],
         ),
+        ("DTLS", b"\x16\xfe\xfd".to_vec(), &[Difference::RustlsDecidesLater]),
+        (
+            "a name of unknown type without a length",
+            one_record(&modern(vec![(0, server_name_list(&[host("a.io"), vec![7, 0xff]]))])),
+            &[Difference::RustlsSkipsTheRest, Difference::ParserIsLaxer],
+        ),
         ("more record than hello", waiting, &[Difference::RustlsWaitsForTheRecord]),
         ("17 KB", long, &[Difference::RustlsReadsLonger]),
         ("two names", one_record(&modern(twice)), &[Difference::ParserIsLaxer]),
@@ -354,8 +360,8 @@ fn the_corpus_of_the_fuzzer_holds_no_finding() {
         seen.extend(check(&std::fs::read(entry.unwrap().path()).unwrap()));
         inputs += 1;
     }
-    assert!(inputs >= 50, "{inputs} inputs in {}", corpus.display());
-    assert!(seen.len() >= 4, "the corpus shows the differences too: {seen:?}");
+    assert!(inputs >= 100, "{inputs} inputs in {}", corpus.display());
+    assert!(seen.len() >= 6, "the corpus shows the differences too: {seen:?}");
 }
 
 #[test]

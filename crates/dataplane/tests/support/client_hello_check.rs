@@ -17,8 +17,6 @@ pub(crate) enum Difference {
     /// rustls refuses what we leave to the backend to judge: no `signature_algorithms`, no null
     /// compression, odd extensions.
     RustlsIsStricter,
-    /// rustls refuses before the hello is whole.
-    RustlsRefusesEarlier,
     /// rustls waits for the rest of a record whose hello is whole.
     RustlsWaitsForTheRecord,
     /// rustls takes an IP literal for "no name"; we refuse it.
@@ -28,8 +26,8 @@ pub(crate) enum Difference {
     RustlsSkipsTheRest,
     /// rustls reads hellos of up to 64 KiB.
     RustlsReadsLonger,
-    /// rustls lets the first bytes be other messages or records and waits on.
-    RustlsWaitsOn,
+    /// rustls judges headers once they are whole, we at the first byte that decides.
+    RustlsDecidesLater,
     /// `tls-parser` gives up on what we leave to the backend to judge.
     ParserIsStricter,
     /// `tls-parser` lets trailing or surplus bytes pass, takes the first of two names, or checks no
@@ -189,7 +187,7 @@ fn against_rustls(wire: &[u8], verdict: &Verdict) -> Option<Difference> {
         (Verdict::Complete { .. }, Rustls::Refuses) => Some(Difference::RustlsIsStricter),
         (Verdict::Complete { .. }, Rustls::Waits) => Some(Difference::RustlsWaitsForTheRecord),
         (Verdict::Incomplete, Rustls::Waits) | (Verdict::Bad(_), Rustls::Refuses) => None,
-        (Verdict::Incomplete, Rustls::Refuses) => Some(Difference::RustlsRefusesEarlier),
+        (Verdict::Incomplete, Rustls::Refuses) => panic!("rustls refuses what may become whole"),
         (Verdict::Bad(Bad::TooLong), Rustls::Reads { .. }) => Some(Difference::RustlsReadsLonger),
         (Verdict::Bad(Bad::Name(offending)), Rustls::Reads { name: None, .. }) => {
             let name = offending.to_string();
@@ -205,7 +203,7 @@ fn against_rustls(wire: &[u8], verdict: &Verdict) -> Option<Difference> {
         {
             Some(Difference::RustlsSkipsTheRest)
         }
-        (Verdict::Bad(_), Rustls::Waits) => Some(Difference::RustlsWaitsOn),
+        (Verdict::Bad(_), Rustls::Waits) => Some(Difference::RustlsDecidesLater),
         (Verdict::Incomplete | Verdict::Bad(_), Rustls::Reads { name, .. }) => {
             panic!("rustls reads {name:?} where we say {verdict:?}")
         }
