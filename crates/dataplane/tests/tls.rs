@@ -50,6 +50,8 @@ struct Seen {
     leaf: Vec<u8>,
     alpn: Option<Vec<u8>>,
     resumed: bool,
+    /// Whether a second ClientHello was asked for.
+    retried: bool,
 }
 
 /// What came of a handshake at both ends.
@@ -101,6 +103,7 @@ async fn speak(stream: TcpStream, config: &Arc<ClientConfig>, name: &str) -> std
         leaf: session.peer_certificates().unwrap()[0].to_vec(),
         alpn: session.alpn_protocol().map(<[u8]>::to_vec),
         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        retried: session.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest),
     };
     stream.shutdown().await?;
     Ok(seen)

@@ -116,6 +116,29 @@ async fn version_suite_and_key_exchange_are_reported_by_their_registered_names()
 }
 
 #[tokio::test]
+async fn a_client_asked_for_another_key_share_keeps_its_certificate() {
+    let authority = Authority::new("ca");
+    let first = authority.identity("edge/first", &["first.example.com"]);
+    let second = authority.identity("edge/second", &["second.example.com"]);
+    let settings = server(&[&first, &second], ClientAuth::None);
+    let terminator = Terminator::new(&settings, &Sessions::default()).unwrap();
+    let mut unusual = CryptoProvider::clone(&provider());
+    // The share it sends is of a group that we do not speak.
+    unusual.kx_groups.retain(|group| group.name() == NamedGroup::X25519);
+    unusual.kx_groups.insert(0, rustls::crypto::aws_lc_rs::kx_group::MLKEM768);
+    let client = ClientConfig::builder_with_provider(Arc::new(unusual))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    let outcome = handshake(&terminator, &Arc::new(client), "second.example.com").await;
+    assert!(outcome.seen().retried);
+    assert_eq!(outcome.established().curve, Some("X25519"));
+    assert_eq!(outcome.established().secret.as_deref(), Some("edge/second"));
+    assert_eq!(outcome.seen().leaf, second.chain[0]);
+}
+
+#[tokio::test]
 async fn a_sole_alpn_offer_is_echoed_and_no_offer_is_ever_refused() {
     let authority = Authority::new("ca");
     let identity = authority.identity("edge/a", &["a.example.com"]);
