@@ -18,6 +18,7 @@ FUZZ_SMOKE_RUNS ?= 20000
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cdebug-assertions -Ccodegen-units=1 \
   -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
   -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+E2E_TESTS = $(basename $(notdir $(wildcard e2e/tests/*.rs)))
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e packages
@@ -33,14 +34,16 @@ run: ## Build Tidegate and watch it serve a database, a DNS server and two TLS s
 	exec $(TARGET_DIR)/release/tidegate-demo --gateway $(TARGET_DIR)/release/tidegate \
 	  --config config/standalone/quickstart --state $(TARGET_DIR)/quickstart
 
+# Programs and tests are built in one go and always for the whole workspace: any other choice of
+# crates has other features and would compile half of the tree a second time.
 test: packages ## Run every test that needs no cluster; installs the servers it talks to
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast
 	@$(MAKE) fuzz-smoke
 
-e2e: packages ## Run only the scenarios with real servers; heavier with TIDEGATE_E2E_SCALE=full
-	$(CARGO) build --locked -p tidegate -p demo
-	$(CARGO) test --locked -p e2e --no-fail-fast
+e2e: packages ## Run only the scenarios with real servers and load; ONLY=name for one
+	$(CARGO) build --locked --workspace --bins --tests
+	$(CARGO) test --locked --workspace --no-fail-fast $(addprefix --test ,$(or $(ONLY),$(E2E_TESTS))) -- --nocapture
 
 packages: ## Install the Debian packages that the tests use and that are missing
 	@e2e/packages.sh

@@ -27,8 +27,9 @@ pub struct Launch {
     pub nofile: Option<u32>,
     /// Further arguments of `tidegate run`.
     pub arguments: Vec<OsString>,
-    /// What `/readyz` has to say before the start counts as done.
-    pub ready: bool,
+    /// Whether it writes access lines, and [`Gateway::finish`] reads them: by the hundred thousand
+    /// they take longer than what they tell of.
+    pub access_lines: bool,
 }
 
 impl Launch {
@@ -36,7 +37,7 @@ impl Launch {
     pub fn new(manifests: &str) -> Self {
         let folder = Folder::default();
         folder.write("gateway.yaml", manifests);
-        Self { folder, nofile: None, arguments: Vec::new(), ready: true }
+        Self { folder, nofile: None, arguments: Vec::new(), access_lines: true }
     }
 
     /// Starts it and waits until it is ready.
@@ -55,16 +56,15 @@ impl Launch {
             .args(["--admin".to_owned(), admin.to_string()])
             // Flows whose clients have gone would be waited for until their idle timeout.
             .args(["--drain-timeout", "1s"])
+            .args(["--access-log", if self.access_lines { "json" } else { "off" }])
             .args(self.arguments);
         if let Some(most) = self.nofile {
             program = program.nofile(most);
         }
         let process = program.start();
-        let mut gateway = Gateway { address, admin, process, folder: self.folder };
-        if self.ready {
-            let probe = gateway.admin;
-            gateway.process.until(DEADLINE, || get(probe, "/readyz").is_ok_and(|it| it.0 == 200));
-        }
+        let (folder, has_lines) = (self.folder, self.access_lines);
+        let mut gateway = Gateway { address, admin, process, folder, has_lines };
+        gateway.process.until(DEADLINE, || get(admin, "/readyz").is_ok_and(|it| it.0 == 200));
         gateway
     }
 }
@@ -80,6 +80,7 @@ pub struct Gateway {
     pub process: Process,
     /// Its manifests.
     pub folder: Folder,
+    has_lines: bool,
 }
 
 impl Gateway {
@@ -186,7 +187,8 @@ impl Gateway {
         assert!(!text.contains("PRIVATE KEY"), "a key is in the log");
         let lines = self.access_lines();
         let connections = lines.iter().filter(|it| it.text("message") == Some("connection closed"));
-        assert_eq!(connections.count() as f64, opened, "one access line per connection");
+        let written = connections.count() as f64;
+        assert!(!self.has_lines || written == opened, "{written} access lines for {opened}");
         lines
     }
 }

@@ -24,9 +24,3 @@ pub use certificates::{Authority, Identity};
 pub use gateway::{Gateway, Launch};
 pub use process::{Process, Program, output};
 pub use wait::{eventually, eventually_some};
-
-/// How heavy the load scenarios are: 1 in CI; `TIDEGATE_E2E_SCALE=full` runs the full figures
-/// where CI has smaller ones.
-pub fn is_full_scale() -> bool {
-    std::env::var("TIDEGATE_E2E_SCALE").is_ok_and(|scale| scale == "full")
-}

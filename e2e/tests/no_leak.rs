@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use e2e::gateway::DEADLINE;
 use e2e::peers::{client_address, tcp_echo};
-use e2e::{Gateway, address, eventually, manifests as m};
+use e2e::{Gateway, Launch, address, eventually, manifests as m};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -23,7 +23,7 @@ async fn no_leak() {
     for backend in &backends {
         tcp_echo(*backend).await;
     }
-    let gateway = Gateway::start(
+    let mut launch = Launch::new(
         &[
             m::gateway(&[m::Listener::tcp("tcp", 7000)]),
             m::tcp_route("tcp", "tcp", "echo"),
@@ -31,6 +31,8 @@ async fn no_leak() {
         ]
         .concat(),
     );
+    launch.access_lines = false;
+    let gateway = launch.start();
 
     connect(&gateway, WARM_UP).await;
     let (descriptors, memory) = (gateway.process.descriptors(), gateway.process.memory());
