@@ -12,7 +12,7 @@ use snapshot::{ApplyReport, BindKey, BindState, Published, Snapshot, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log;
-use crate::clock::millis;
+use crate::clock::{Millis, millis};
 use crate::cluster::Clusters;
 use crate::compiled::{BindLife, CompiledBind, Compiler, Terminators};
 use crate::diff::{BindChange, diff};
@@ -293,7 +293,6 @@ impl Supervisor {
             Some(request) => (request.grace, vec![request.done]),
             None => (Duration::ZERO, Vec::new()),
         };
-        let deadline = Instant::now() + grace;
         let ends_at = self.shared.clock.now().saturating_add(millis(grace));
         for active in std::mem::take(&mut self.binds).into_values() {
             if let State::Bound { life, .. } = active.state {
@@ -303,22 +302,12 @@ impl Supervisor {
         for life in self.former.drain(..).filter_map(|(_, life)| life.upgrade()) {
             life.end(ends_at);
         }
-        self.tell_all(|| Command::Sweep);
-        while self.shared.budget.used() > 0 && Instant::now() < deadline {
-            tokio::select! {
-                again = requests.recv() => {
-                    waiting.extend(again.map(|request| request.done));
-                    break;
-                }
-                () = tokio::time::sleep(DRAIN_POLL) => {}
-            }
-        }
         let outcome = match self.shared.budget.used() {
             0 => Shutdown::Drained,
-            _ => Shutdown::Cut,
+            _ => self.drain(ends_at, &mut requests, &mut waiting).await,
         };
         if outcome == Shutdown::Cut {
-            self.cut(deadline).await;
+            self.cut().await;
         }
         let Self { shared, workers, mut access_log, .. } = self;
         drop(shared);
@@ -339,11 +328,36 @@ impl Supervisor {
         }
     }
 
-    /// Gives what must end now a moment to do so with a reset and an access line.
-    async fn cut(&mut self, deadline: Instant) {
-        if Instant::now() < deadline {
-            self.shared.forced.store(true, Relaxed);
+    /// Waits until everything has ended, the time is over, or somebody asks again.
+    async fn drain(
+        &mut self,
+        ends_at: Millis,
+        requests: &mut mpsc::UnboundedReceiver<Request>,
+        waiting: &mut Vec<oneshot::Sender<Shutdown>>,
+    ) -> Shutdown {
+        self.tell_all(|| Command::Sweep);
+        loop {
+            // Nothing is cut before `ends_at`: what is gone before then has ended by itself.
+            let is_empty = self.shared.budget.used() == 0;
+            if self.shared.clock.now() >= ends_at {
+                return Shutdown::Cut;
+            }
+            if is_empty {
+                return Shutdown::Drained;
+            }
+            tokio::select! {
+                again = requests.recv() => {
+                    waiting.extend(again.map(|request| request.done));
+                    self.shared.forced.store(true, Relaxed);
+                    return Shutdown::Cut;
+                }
+                () = tokio::time::sleep(DRAIN_POLL) => {}
+            }
         }
+    }
+
+    /// Gives what must end now a moment to do so with a reset and an access line.
+    async fn cut(&mut self) {
         self.tell_all(|| Command::Sweep);
         let patience = Instant::now() + CUT_DEADLINE;
         while self.shared.budget.used() > 0 && Instant::now() < patience {

@@ -6,8 +6,17 @@
 
 #[path = "../support/pki.rs"]
 mod pki;
+#[path = "../support/schema.rs"]
+mod schema;
+
+mod budgets;
+mod limits;
+mod observed;
+mod refusals;
+mod shutdown;
 mod support;
 mod tcp;
 mod tls_passthrough;
 mod tls_terminate;
 mod udp;
+mod updates;

@@ -113,7 +113,7 @@ impl Proxy {
         assert!(reached.await, "{name}{labels:?} is {last}, not {value}");
     }
 
-    /// Every access line so far.
+    /// Every access line so far, each checked against the schema.
     pub fn lines(&self) -> Vec<Value> {
         let log = self.log.0.lock().unwrap();
         let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -121,6 +121,10 @@ impl Proxy {
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| serde_json::from_slice(line).unwrap())
+            .inspect(|line| {
+                let errors = crate::schema::errors(line);
+                assert!(errors.is_empty(), "{errors:?} in {line:#}");
+            })
             .collect()
     }
 
@@ -164,6 +168,18 @@ pub fn key(transport: Transport) -> BindKey {
 /// A connection to a socket of the data plane.
 pub async fn dial(key: &BindKey) -> TcpStream {
     soon(TcpStream::connect(key.socket_addr())).await.unwrap()
+}
+
+/// Connects where a reset is expected, which may come before the connect returns: what was read,
+/// and how it ended.
+pub async fn knock(key: &BindKey) -> (Vec<u8>, backend::End) {
+    match soon(TcpStream::connect(key.socket_addr())).await {
+        Ok(mut stream) => backend::read_to_end(&mut stream).await,
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+            (vec![], backend::End::Reset)
+        }
+    }
 }
 
 /// An address nothing listens on: a connect there is refused.
