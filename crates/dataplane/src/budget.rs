@@ -50,7 +50,9 @@ pub(crate) struct Budget {
 
 #[derive(Debug)]
 struct State {
+    /// What connections and flows may take: `limit` less what listening sockets take.
     total: u64,
+    limit: u64,
     used: u64,
     /// The part of each open share that others cannot take.
     guarantee: u64,
@@ -64,6 +66,7 @@ struct State {
 
 #[derive(Debug)]
 struct ShareState {
+    sockets: u64,
     used: u64,
     open: bool,
 }
@@ -73,8 +76,11 @@ impl State {
         if share.open { self.guarantee } else { 0 }
     }
 
-    /// Counts anew after the number of shares changed.
+    /// Counts anew after the shares changed.
     fn recount(&mut self) {
+        let open = self.shares.iter().filter(|(_, share)| share.open);
+        let sockets = open.map(|(_, share)| share.sockets).sum();
+        self.total = self.limit.saturating_sub(sockets);
         let even_part = (self.total / 2).checked_div(self.open).unwrap_or(0);
         self.guarantee = even_part.min(GUARANTEED_CONNECTIONS * Cost::Connection.descriptors());
         self.beyond = self
@@ -133,6 +139,7 @@ impl Budget {
     pub(crate) fn new(descriptors: u64) -> Arc<Self> {
         let state = State {
             total: descriptors,
+            limit: descriptors,
             used: 0,
             guarantee: 0,
             beyond: 0,
@@ -143,10 +150,11 @@ impl Budget {
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// Gives one more socket its part.
-    pub(crate) fn share(self: &Arc<Self>) -> Share {
+    /// Gives one more bind its part; its own sockets are taken off the whole.
+    pub(crate) fn share(self: &Arc<Self>, sockets: usize) -> Share {
         let mut state = self.lock();
-        let key = state.shares.insert(ShareState { used: 0, open: true });
+        let sockets = sockets as u64;
+        let key = state.shares.insert(ShareState { sockets, used: 0, open: true });
         state.open += 1;
         state.recount();
         Share { budget: self.clone(), key }

@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn connections_of_a_socket_are_counted_up_to_its_limit() {
-        let life = Arc::new(BindLife::new(Budget::new(100).share()));
+        let life = Arc::new(BindLife::new(Budget::new(100).share(0)));
         let held: Vec<_> = (0..3).map(|_| life.count(Some(2))).collect();
         assert_eq!(held.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
         drop(held);
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn an_end_is_only_ever_brought_forward() {
-        let life = BindLife::new(Budget::new(100).share());
+        let life = BindLife::new(Budget::new(100).share(0));
         assert_eq!(life.ends_at(), None);
         life.end(50);
         life.end(90);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use snapshot::{BackendName, RouteName, Transport};
 
 use crate::access_log::{Backend, Event, Record, TlsFacts};
-use crate::budget::{Cost, Permit};
+use crate::budget::Permit;
 use crate::cluster::Lease;
 use crate::compiled::{BindLife, CompiledBackend, CompiledBind, CompiledRoute, Counted};
 use crate::metrics::{DURATION_BOUNDS, ListenerSeries};
@@ -91,13 +91,12 @@ impl Connection {
         Self { worker, deciding: Some(deciding) }
     }
 
-    /// Takes what it may hold of the budgets.
-    pub(crate) fn admit(&mut self) -> Result<(), Refusal> {
+    /// Takes what it holds of the process's budget, and its place at its socket.
+    pub(crate) fn admit(&mut self, permit: Permit) -> Result<(), Refusal> {
         let deciding = self.parts_mut();
         let life = &deciding.bind.life;
         let limit = deciding.bind.limits.connections;
         let counted = life.count(limit).ok_or(Refusal::ListenerLimit)?;
-        let permit = life.admit(Cost::Connection).ok_or(Refusal::FdBudget)?;
         deciding.held = Some(Held { counted, _permit: permit });
         Ok(())
     }

@@ -45,7 +45,7 @@ pub use metrics::Metrics;
 pub use supervisor::Shutdown;
 
 use budget::Budget;
-use budget::limits::{Limits, RESERVED_DESCRIPTORS};
+use budget::limits::Limits;
 use supervisor::{Request, Supervisor};
 use worker::Shared;
 
@@ -95,7 +95,7 @@ pub fn start(
         metrics: metrics.clone(),
         access_log: sender,
         ids: access_log::Ids::default(),
-        budget: Budget::new(limits.descriptors.saturating_sub(RESERVED_DESCRIPTORS)),
+        budget: Budget::new(limits.descriptors_for_traffic(workers)),
         residual_limit: limits.residual_bytes(workers),
         forced: AtomicBool::new(false),
     });

@@ -205,7 +205,7 @@ impl Supervisor {
                 return State::Failed { state, retry_at: Instant::now() + delay, delay };
             }
         };
-        let life = Arc::new(BindLife::new(self.shared.budget.share()));
+        let life = Arc::new(BindLife::new(self.shared.budget.share(count)));
         let compiled = self.compile(key, bind, life.clone());
         let (publisher, _) = watch::channel(compiled);
         let first = if count == 1 { bound::owner(key, self.workers.len()) } else { 0 };

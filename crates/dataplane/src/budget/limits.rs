@@ -7,7 +7,10 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors kept for what is not traffic: logs, admin endpoint, configuration, disk.
-pub(crate) const RESERVED_DESCRIPTORS: u64 = 64;
+const RESERVED: u64 = 64;
+
+/// Descriptors of a worker itself: its reactor's few, and the spare one.
+const PER_WORKER: u64 = 8;
 
 /// Blocked bytes one worker may hold at most, however much memory there is.
 const RESIDUAL_MAX: u64 = 64 << 20;
@@ -17,6 +20,8 @@ const RESIDUAL_MAX: u64 = 64 << 20;
 pub(crate) struct Limits {
     /// Descriptors that may be open.
     pub(crate) descriptors: u64,
+    /// Descriptors that were open when the data plane started.
+    pub(crate) open: u64,
     /// Bytes of the memory cgroup; `None` without a limit.
     pub(crate) memory: Option<u64>,
 }
@@ -33,8 +38,15 @@ impl Limits {
         Self {
             // None is "unlimited", which no kernel grants to a process.
             descriptors: descriptors.unwrap_or(1 << 20),
+            open: fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as u64),
             memory: memory_limit(Path::new("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")),
         }
+    }
+
+    /// Descriptors that listening sockets, connections and flows may take.
+    pub(crate) fn descriptors_for_traffic(&self, workers: usize) -> u64 {
+        let others = RESERVED + self.open + PER_WORKER * workers as u64;
+        self.descriptors.saturating_sub(others)
     }
 
     /// Bytes that one of `workers` may hold for peers that do not read: a quarter of the memory
@@ -108,8 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_traffic_keeps_its_descriptors() {
+        let limits = Limits { descriptors: 1024, open: 20, memory: None };
+        assert_eq!(limits.descriptors_for_traffic(2), 1024 - 64 - 20 - 16);
+        assert_eq!(limits.descriptors_for_traffic(1000), 0);
+    }
+
+    #[test]
     fn blocked_bytes_follow_the_memory_limit() {
-        let bytes = |memory, workers| Limits { descriptors: 0, memory }.residual_bytes(workers);
+        let bytes =
+            |memory, workers| Limits { descriptors: 0, open: 0, memory }.residual_bytes(workers);
         assert_eq!(bytes(None, 4), 64 << 20);
         assert_eq!(bytes(Some(256 << 20), 2), 32 << 20);
         assert_eq!(bytes(Some(64 << 30), 2), 64 << 20);

@@ -9,7 +9,7 @@ fn fill(share: &Share) -> Vec<Permit> {
 #[test]
 fn a_flood_leaves_every_other_listener_its_guarantee() {
     let budget = Budget::new(1000);
-    let (flooded, calm) = (budget.share(), budget.share());
+    let (flooded, calm) = (budget.share(0), budget.share(0));
     let flood = fill(&flooded);
     // Half of 1000 among two is 250 descriptors, of which 128 are enough for 64 connections.
     assert_eq!(flood.len(), (1000 - 128) / 2);
@@ -20,16 +20,28 @@ fn a_flood_leaves_every_other_listener_its_guarantee() {
 #[test]
 fn a_small_budget_is_split_evenly_by_half() {
     let budget = Budget::new(100);
-    let shares: Vec<_> = (0..5).map(|_| budget.share()).collect();
+    let shares: Vec<_> = (0..5).map(|_| budget.share(0)).collect();
     let flood = fill(&shares[0]);
     assert_eq!(flood.len(), (100 - 4 * 10) / 2);
     assert!(shares[1..].iter().all(|share| fill(share).len() == 5));
 }
 
 #[test]
+fn listening_sockets_are_taken_off_the_whole() {
+    let budget = Budget::new(100);
+    let one = budget.share(20);
+    assert_eq!(budget.total(), 80);
+    let held = fill(&one);
+    assert_eq!(held.len(), 40);
+    drop(budget.share(30));
+    drop(one);
+    assert_eq!(budget.total(), 100);
+}
+
+#[test]
 fn what_is_given_back_can_be_taken_again() {
     let budget = Budget::new(10);
-    let share = budget.share();
+    let share = budget.share(0);
     for _ in 0..3 {
         let permits = fill(&share);
         assert_eq!(permits.len(), 5);
@@ -42,7 +54,7 @@ fn what_is_given_back_can_be_taken_again() {
 #[test]
 fn flows_leave_descriptors_for_connections() {
     let budget = Budget::new(1000);
-    let (flooded, calm) = (budget.share(), budget.share());
+    let (flooded, calm) = (budget.share(0), budget.share(0));
     let mut flood = Vec::new();
     while let Some(flow) = flooded.admit(Cost::Flow) {
         flood.push(flow);
@@ -59,10 +71,10 @@ fn flows_leave_descriptors_for_connections() {
 #[test]
 fn connections_outlive_their_listener_without_its_guarantee() {
     let budget = Budget::new(100);
-    let gone = budget.share();
+    let gone = budget.share(0);
     let held: Vec<_> = (0..10).filter_map(|_| gone.admit(Cost::Connection)).collect();
     drop(gone);
-    let share = budget.share();
+    let share = budget.share(0);
     assert_eq!(fill(&share).len(), 40);
     drop(held);
     assert_eq!(budget.used(), 0);
@@ -74,10 +86,10 @@ fn counts_stay_exact_over_any_order_of_events() {
     for seed in 0..64 {
         let mut random = fastrand::Rng::with_seed(seed);
         let budget = Budget::new(random.u64(1..400));
-        let (mut shares, mut permits) = (vec![budget.share()], Vec::new());
+        let (mut shares, mut permits) = (vec![budget.share(0)], Vec::new());
         for _ in 0..500 {
             match random.u8(..8) {
-                0 => shares.push(budget.share()),
+                0 => shares.push(budget.share(0)),
                 1 if shares.len() > 1 => drop(shares.swap_remove(random.usize(..shares.len()))),
                 2..5 if !permits.is_empty() => {
                     drop::<Permit>(permits.swap_remove(random.usize(..permits.len())));

@@ -31,7 +31,7 @@ fn watched(idle: Millis) -> Fixture {
     clusters.apply(&Snapshot::default(), &snapshot, 0);
     let cluster = clusters.get(&ClusterKey::new("a"));
     let lease = cluster.pick(&[], &mut fastrand::Rng::with_seed(1)).unwrap();
-    let life = Arc::new(BindLife::new(Budget::new(10).share()));
+    let life = Arc::new(BindLife::new(Budget::new(10).share(0)));
     let deadlines = Deadlines::default();
     let key = deadlines.insert(Slot {
         life: life.clone(),

@@ -39,8 +39,15 @@ pub(crate) async fn accept(
     };
     let mut bind = binds.borrow_and_update().clone();
     let mut burst = 0;
+    // Accepted when there was room that another worker has taken since; waits like those that the
+    // kernel still holds.
+    let mut waiting: Option<Accepted> = None;
     loop {
         let paused = !bind.life.has_room(Cost::Connection);
+        if !paused && let Some(accepted) = waiting.take() {
+            waiting = admit(&worker, &bind, accepted);
+            continue;
+        }
         tokio::select! {
             biased;
             changed = binds.changed() => match changed {
@@ -49,8 +56,8 @@ pub(crate) async fn accept(
             },
             () = tokio::time::sleep(PAUSE), if paused => {}
             accepted = listener.accept(), if !paused => match accepted {
-                Ok((stream, client)) => {
-                    admit(&worker, &bind, stream, client);
+                Ok(accepted) => {
+                    waiting = admit(&worker, &bind, accepted);
                     burst += 1;
                     if burst >= BURST {
                         burst = 0;
@@ -66,6 +73,9 @@ pub(crate) async fn accept(
         }
     }
 }
+
+/// A connection and where it is from.
+type Accepted = (TcpStream, SocketAddr);
 
 /// Errors of accept(2) that were the connection's, not ours.
 fn concerns_one_connection(error: &io::Error) -> bool {
@@ -113,11 +123,16 @@ async fn exhausted(
     });
 }
 
-/// Takes up one accepted connection, or refuses it for want of room.
-fn admit(worker: &Rc<Worker>, bind: &Arc<CompiledBind>, stream: TcpStream, client: SocketAddr) {
+/// Takes up one accepted connection, or gives it back for want of descriptors.
+fn admit(
+    worker: &Rc<Worker>,
+    bind: &Arc<CompiledBind>,
+    (stream, client): Accepted,
+) -> Option<Accepted> {
+    let Some(permit) = bind.life.admit(Cost::Connection) else { return Some((stream, client)) };
     let local = local_address(worker, bind, &stream);
     let mut connection = Connection::new(worker.clone(), bind.clone(), canonical(client), local);
-    match connection.admit() {
+    match connection.admit(permit) {
         Ok(()) => worker.spawn(super::serve(worker.clone(), connection, stream)),
         Err(reason) => {
             reset_on_close(&stream);
@@ -125,6 +140,7 @@ fn admit(worker: &Rc<Worker>, bind: &Arc<CompiledBind>, stream: TcpStream, clien
             connection.refuse(reason);
         }
     }
+    None
 }
 
 /// The address the client spoke to, for the log.

@@ -59,7 +59,7 @@ pub(crate) fn bind(worker: &Worker) -> Arc<CompiledBind> {
     };
     let port = Port::new(9).unwrap();
     let key = BindKey { transport: Transport::Tcp, port, address: address.ip() };
-    let life = Arc::new(BindLife::new(worker.shared().budget.share()));
+    let life = Arc::new(BindLife::new(worker.shared().budget.share(1)));
     Arc::new(compiler.bind(key, &bind, life))
 }
 
@@ -67,7 +67,8 @@ pub(crate) fn bind(worker: &Worker) -> Arc<CompiledBind> {
 pub(crate) fn connection(worker: &Rc<Worker>) -> Connection {
     let address = ([127, 0, 0, 1], 9).into();
     let mut connection = Connection::new(worker.clone(), bind(worker), address, address);
-    connection.admit().unwrap();
+    let permit = connection.bind().life.admit(crate::budget::Cost::Connection).unwrap();
+    connection.admit(permit).unwrap();
     connection
 }
 
