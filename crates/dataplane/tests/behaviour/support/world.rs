@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use snapshot::{
     App, BackendName, Bind, BindKey, Cluster, ClusterKey, Endpoint, EndpointState, Limits,
-    ListenerName, Rejection, Route, RouteName, Snapshot, SniTable, Target, TcpApp, Timeouts,
-    TlsApp, TlsListener, TlsMode, Weighted,
+    ListenerName, Rejection, Route, RouteName, Snapshot, Target, TcpApp, Timeouts, Weighted,
 };
 
 /// The name of listener `listener` of the test gateway.
