@@ -102,7 +102,7 @@ async fn a_failing_endpoint_is_replaced_by_another_of_the_same_backend() {
     let name = "tidegate_backend_connect_attempts_total";
     assert_eq!(proxy.metric(name, &[("result", "ok")]), 30.0);
     let failed = proxy.metric(name, &[("result", "refused")]);
-    assert!((1.0..60.0).contains(&failed), "{failed}");
+    assert!((1.0..=60.0).contains(&failed), "{failed}");
     assert_eq!(proxy.metric("tidegate_connections_refused_total", &[]), 0.0);
 }
 
