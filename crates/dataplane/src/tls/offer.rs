@@ -51,11 +51,6 @@ impl Offer {
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.protocols.iter().map(|protocol| printable(protocol))
     }
-
-    /// Whether the client offered nothing.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
 }
 
 /// A protocol name as text (RFC 7301 §6: opaque bytes, in practice ASCII).
@@ -82,7 +77,7 @@ mod tests {
     fn a_thousand_offers_are_not_remembered() {
         let offer = offer(&["x"; 1000]);
         assert_eq!(offer.names().count(), Offer::KEPT);
-        assert!(offer.agreed().is_none() && !offer.is_empty());
+        assert_eq!(offer.agreed(), None);
     }
 
     #[test]
