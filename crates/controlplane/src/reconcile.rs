@@ -89,8 +89,8 @@ pub async fn run(fixed: Fixed, mut inputs: Inputs, outputs: Outputs, counters: C
             *wanted = names;
             differ
         });
-        match catch_unwind(AssertUnwindSafe(|| step(&fixed, &view, unix_now()))) {
-            Ok(translation) => {
+        match guarded(|| step(&fixed, &view, unix_now())) {
+            Some(translation) => {
                 counters.translated(started.elapsed());
                 log_findings(&view.translation.findings, &translation.findings);
                 if let Some(next) = next(&view.published, &translation) {
@@ -106,7 +106,7 @@ pub async fn run(fixed: Fixed, mut inputs: Inputs, outputs: Outputs, counters: C
                 }
                 view.translation = Arc::new(translation);
             }
-            Err(_) => {
+            None => {
                 counters.failed();
                 error!("translation failed by a defect of the program; the last good state stays");
             }
@@ -139,6 +139,11 @@ fn step(fixed: &Fixed, view: &View, now: i64) -> Translation {
         names: &view.names.names,
         now,
     })
+}
+
+/// A defect in the translation must not end what is served already.
+fn guarded(translate: impl FnOnce() -> Translation) -> Option<Translation> {
+    catch_unwind(AssertUnwindSafe(translate)).ok()
 }
 
 /// What has to be published after `published`, if anything.

@@ -38,6 +38,8 @@ impl Gateway {
         command.args(["--drain-timeout", "1s"]);
         // What a terminal would get; the pipe is ours.
         command.args(["--access-log", "text", "--log-format", "text"]);
+        // Nobody wants to wait a minute for the DNS server's flow to be forgotten.
+        command.args(["--drain-timeout", "1s"]);
         // A group of its own: Ctrl-C reaches the demo, which then ends the gateway in order.
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -48,7 +48,10 @@ pub(super) fn answer(request: &Parts, local: IpAddr, admin: &Admin) -> Response<
 
 fn reason(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::FORBIDDEN => "the host must be localhost, the bound address or an --admin-host",
+        StatusCode::FORBIDDEN => {
+            "the host must be localhost, the bound address or an --admin-host; \
+             /snapshot and /status are for loopback only"
+        }
         _ => status.canonical_reason().unwrap_or("refused"),
     }
 }

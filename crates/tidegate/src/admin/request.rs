@@ -2,7 +2,8 @@
 //!
 //! Paths are compared byte for byte, without decoding, without a query: whatever is not exactly
 //! one of them does not exist. The host must be one that a browser cannot be led to by a foreign
-//! DNS name (DNS rebinding).
+//! DNS name (DNS rebinding). What tells the configuration is answered on loopback only, wherever
+//! the endpoint listens.
 
 use std::net::IpAddr;
 
@@ -46,6 +47,10 @@ pub(super) fn endpoint(
     if !plain {
         return Err(StatusCode::NOT_FOUND);
     }
+    let local_only = matches!(endpoint, Endpoint::Snapshot | Endpoint::Status);
+    if local_only && !local.to_canonical().is_loopback() {
+        return Err(StatusCode::FORBIDDEN);
+    }
     match request.method {
         Method::GET | Method::HEAD => Ok(endpoint),
         _ => Err(StatusCode::METHOD_NOT_ALLOWED),
@@ -66,7 +71,7 @@ fn host_is_ours(request: &Parts, local: IpAddr, hosts: &[String]) -> bool {
         }
         _ => host,
     };
-    let address = match local {
+    let address = match local.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     };
@@ -83,12 +88,17 @@ mod tests {
     use super::*;
 
     fn ask(method: &str, uri: &str, host: &[&str]) -> Result<Endpoint, StatusCode> {
+        ask_at("127.0.0.7", method, uri, host)
+    }
+
+    fn ask_at(local: &str, method: &str, uri: &str, host: &[&str]) -> Result<Endpoint, StatusCode> {
         let mut request = Request::builder().method(method).uri(uri);
         for host in host {
             request = request.header(header::HOST, *host);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        endpoint(&parts, IpAddr::from([10, 0, 0, 7]), &["tidegate.internal".to_owned()])
+        let local = local.parse().expect("an address");
+        endpoint(&parts, local, &["tidegate.internal".to_owned()])
     }
 
     #[test]
@@ -127,7 +137,7 @@ mod tests {
             (&["127.0.0.1:19000"], true),
             (&["[::1]:19000"], true),
             (&["[::1]"], true),
-            (&["10.0.0.7:19000"], true),
+            (&["127.0.0.7:19000"], true),
             (&["tidegate.internal:80"], true),
             (&[], false),
             (&[""], false),
@@ -140,13 +150,33 @@ mod tests {
             (&["localhost:evil"], false),
             (&["localhost:"], false),
             (&["::1"], false),
-            (&["10.0.0.8"], false),
+            (&["127.0.0.8"], false),
             (&["0.0.0.0"], false),
             (&["localhost", "evil.example"], false),
             (&["localhost", "localhost"], false),
         ];
         for (host, answered) in cases {
             assert_eq!(ask("GET", "/status", host).is_ok(), answered, "{host:?}");
+        }
+    }
+    #[test]
+    fn the_configuration_is_told_on_loopback_only() {
+        let cases = [
+            ("127.0.0.1", "localhost", true),
+            ("::1", "[::1]:19000", true),
+            ("::ffff:127.0.0.1", "localhost", true),
+            ("10.0.0.7", "10.0.0.7:19000", false),
+            ("10.0.0.7", "localhost", false),
+            ("2001:db8::7", "[2001:db8::7]", false),
+        ];
+        for (local, host, told) in cases {
+            for path in ["/snapshot", "/status"] {
+                let answer = ask_at(local, "GET", path, &[host]);
+                assert_eq!(answer.is_ok(), told, "{local} {path}: {answer:?}");
+            }
+            for path in ["/livez", "/readyz", "/metrics"] {
+                assert!(ask_at(local, "GET", path, &[host]).is_ok(), "{local} {path}");
+            }
         }
     }
 }
