@@ -23,10 +23,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve traffic as the manifests in some folders say, and follow their changes
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_help = RUN_EXAMPLES, args_override_self = true)]
     Run(Box<RunArgs>),
     /// Validate manifests and report what would be served
-    #[command(after_help = CHECK_EXAMPLES)]
+    #[command(after_help = CHECK_EXAMPLES, args_override_self = true)]
     Check(CheckArgs),
     /// Print the CustomResourceDefinitions of Tidegate's own kinds
     ///
@@ -244,6 +244,15 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_of_two_values_wins_and_lists_grow() {
+        let words = "tidegate run --config a --config b --drain-timeout 1s --drain-timeout 2s";
+        let cli = Cli::try_parse_from(words.split(' ')).expect("a command line");
+        let Command::Run(args) = cli.command else { panic!("it says run") };
+        assert_eq!(args.config, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(args.drain_timeout, Duration::from_secs(2));
     }
 
     #[test]
