@@ -82,8 +82,11 @@ fn mark(accepted: &mut [bool], ordinal: usize, value: bool) {
 }
 
 impl Acceptance {
-    /// Judges the listeners of one object and, if one of them counts, gives them their ports. An
-    /// object whose listeners are all refused occupies nothing.
+    /// Judges the listeners of one object and gives the winners their ports; whether one of them
+    /// `counts`.
+    ///
+    /// A listener that lost a certificate or an authority keeps its port and hostname: taking a
+    /// grant away must close a door, never hand the name to the next in line.
     fn admit<'l, 'a>(
         &mut self,
         occupied: &mut Occupied<'l, 'a>,
@@ -91,19 +94,18 @@ impl Acceptance {
         counts: impl Fn(&Listener<'_>) -> bool,
     ) -> bool {
         let candidates: Vec<_> =
-            listeners.iter().copied().filter(|listener| listener.refusals.is_empty()).collect();
-        let mut winners = vec![];
+            listeners.iter().copied().filter(|listener| only_lacks_authority(listener)).collect();
+        let mut is_accepted = false;
         for (listener, conflict) in candidates.iter().zip(occupied.judge(&candidates)) {
             match conflict {
-                None => winners.push(*listener),
+                None => {
+                    is_accepted |= listener.refusals.is_empty() && counts(listener);
+                    occupied.take(listener);
+                }
                 Some(conflict) => _ = self.conflicts.insert(listener.id, conflict),
             }
         }
-        let accepted = winners.iter().any(|listener| counts(listener));
-        if accepted {
-            winners.into_iter().for_each(|listener| occupied.take(listener));
-        }
-        accepted
+        is_accepted
     }
 
     /// Why a listener cannot have its port.
@@ -128,13 +130,11 @@ impl Acceptance {
 
     /// What the data plane does for the listener.
     pub(crate) fn role(&self, listener: &Listener<'_>) -> Role {
-        let is_object_accepted = match listener.set {
+        let is_let_in = match listener.set {
             None => self.is_gateway_accepted(listener.gateway),
-            Some(set) => self.is_set_accepted(set),
+            Some(set) => self.is_gateway_accepted(set.gateway) && set.refusal.is_none(),
         };
-        let only_lacks_authority =
-            listener.refusals.iter().all(|cause| cause.reason == Reason::NoValidCaCertificate);
-        if !is_object_accepted || self.conflict(listener).is_some() || !only_lacks_authority {
+        if !is_let_in || self.conflict(listener).is_some() || !only_lacks_authority(listener) {
             return Role::Absent;
         }
         let can_serve = listener.refusals.is_empty()
@@ -146,4 +146,9 @@ impl Acceptance {
             _ => Role::Absent,
         }
     }
+}
+
+/// Whether nothing is wrong with a listener itself: not even a missing authority is its own fault.
+fn only_lacks_authority(listener: &Listener<'_>) -> bool {
+    listener.refusals.iter().all(|cause| cause.reason == Reason::NoValidCaCertificate)
 }

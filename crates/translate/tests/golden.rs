@@ -15,6 +15,8 @@
 //!
 //! `UPDATE_GOLDEN=1` writes what comes out; then read it.
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/render.rs"]
 mod render;
 #[path = "support/world.rs"]
@@ -57,7 +59,7 @@ fn check(input: &Path, folder: &Path) -> Option<String> {
     let text = fs::read_to_string(input).expect("an input");
     assert!(text.starts_with("# "), "{name}: the first line states the rule");
     let output = PathBuf::from(input.to_string_lossy().replace(".in.yaml", ".out.yaml"));
-    let found = render::translation(&translate(&name, &text, &folder.join("certificates")));
+    let found = render::translation(&translate(&name, &text));
     let expected = fs::read_to_string(&output).unwrap_or_default();
     if found == expected {
         return None;
@@ -72,8 +74,8 @@ fn check(input: &Path, folder: &Path) -> Option<String> {
     Some(format!("{name}\n  expected {expected}\n  found    {found}"))
 }
 
-fn translate(name: &str, text: &str, certificates: &Path) -> translate::Translation {
-    let objects = world::objects(name, with_certificates(text, certificates));
+fn translate(name: &str, text: &str) -> translate::Translation {
+    let objects = world::objects(name, certificates::fill(text));
     let mut world = OwnedWorld::standalone(objects);
     let mut otherwise = BTreeMap::new();
     let mut has_answered = true;
@@ -139,35 +141,4 @@ fn applied(text: &str) -> (BindKey, Option<BindState>) {
         other => panic!("{other} is no state"),
     };
     (key, state)
-}
-
-fn with_certificates(text: &str, folder: &Path) -> String {
-    let mut result = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, after) = after.split_once('}').expect("a closing brace");
-        let (form, name) = name.split_once(':').expect("form:name");
-        let content = fs::read(folder.join(name)).unwrap_or_else(|_| panic!("{name} exists"));
-        result.push_str(before);
-        result.push_str(&match form {
-            "base64" => base64(&content),
-            _ => serde_json::to_string(&String::from_utf8_lossy(&content)).expect("a string"),
-        });
-        rest = after;
-    }
-    result + rest
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let sextet = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() { ALPHABET[sextet as usize] as char } else { '=' });
-        }
-    }
-    text
 }

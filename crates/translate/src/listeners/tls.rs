@@ -29,14 +29,16 @@ impl Listener<'_> {
     /// Reads `tls`. A certificate that cannot be used leaves the listener accepted: it is repaired
     /// elsewhere, and who waits for acceptance (external-dns, for one) should not flap with it.
     pub(super) fn read_tls(&mut self, protocol: Protocol, surroundings: &mut Surroundings<'_, '_>) {
-        let (Protocol::Tls, tls) = (protocol, self.spec.tls.take().unwrap_or_default()) else {
-            if self.spec.tls.is_some() {
+        let tls = self.spec.tls.take();
+        if protocol != Protocol::Tls {
+            if tls.is_some() {
                 let message =
                     format!("protocol {} has no TLS: expected protocol TLS", protocol.as_str());
                 self.refuse(Reason::UnsupportedValue, "tls", message);
             }
             return;
-        };
+        }
+        let tls = tls.unwrap_or_default();
         if tls.passthrough {
             self.tls = Some(Tls::Passthrough);
             return;
