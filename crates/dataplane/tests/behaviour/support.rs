@@ -1,6 +1,7 @@
 //! A data plane in this process with its snapshots, reports, metrics and access lines at hand.
 
 pub mod backend;
+pub mod child;
 pub mod tls;
 pub mod world;
 
