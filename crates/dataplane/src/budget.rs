@@ -2,12 +2,15 @@
 //! for each, so that a flood at one leaves the others served.
 //!
 //! Decides admission only; what a refusal looks like on the wire is for its caller. The limits
-//! come from [`limits`]: RLIMIT_NOFILE and the memory cgroup.
+//! come from [`limits`], what is left of memory from [`memory`].
 
 pub(crate) mod limits;
+pub(crate) mod memory;
 
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use memory::Shedding;
 use slab::Slab;
 
 /// What one open thing takes, in file descriptors.
@@ -46,6 +49,8 @@ const FLOWS: u64 = 50_000;
 #[derive(Debug)]
 pub(crate) struct Budget {
     state: Mutex<State>,
+    /// A [`Shedding`], as a number.
+    shedding: AtomicU8,
 }
 
 #[derive(Debug)]
@@ -147,7 +152,7 @@ impl Budget {
             open: 0,
             flows: 0,
         };
-        Arc::new(Self { state: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), shedding: AtomicU8::new(0) })
     }
 
     /// Gives one more bind its part; its own sockets are taken off the whole.
@@ -158,6 +163,16 @@ impl Budget {
         state.open += 1;
         state.recount();
         Share { budget: self.clone(), key }
+    }
+
+    /// What is turned away for want of memory.
+    pub(crate) fn shedding(&self) -> Shedding {
+        Shedding::from_number(self.shedding.load(Relaxed))
+    }
+
+    /// Changes what is turned away; gives back what it was.
+    pub(crate) fn shed(&self, shedding: Shedding) -> Shedding {
+        Shedding::from_number(self.shedding.swap(shedding as u8, Relaxed))
     }
 
     /// Descriptors that connections and flows hold now.
@@ -194,8 +209,12 @@ impl Share {
         self.budget.lock().admits(self.key, cost)
     }
 
-    /// Takes the descriptors of one connection or flow; `None` if the budget is used up.
+    /// Takes the descriptors of one connection or flow; `None` if the budget is used up, for a
+    /// flow also if memory is.
     pub(crate) fn admit(&self, cost: Cost) -> Option<Permit> {
+        if cost == Cost::Flow && self.budget.shedding() >= Shedding::Flows {
+            return None;
+        }
         let mut state = self.budget.lock();
         if !state.admits(self.key, cost) {
             return None;

@@ -46,6 +46,7 @@ pub use supervisor::Shutdown;
 
 use budget::Budget;
 use budget::limits::Limits;
+use budget::memory::MemoryGroup;
 use supervisor::{Request, Supervisor};
 use worker::Shared;
 
@@ -85,7 +86,8 @@ pub fn start(
 ) -> Result<(Dataplane, watch::Receiver<ApplyReport>), StartError> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     let workers = config.workers.map_or_else(available_workers, NonZeroUsize::get);
-    let limits = Limits::take();
+    let memory = MemoryGroup::of_this_process();
+    let limits = Limits::take(memory.as_ref());
     let metrics = Metrics::new(workers);
     let (sender, writer) =
         access_log::start(config.access_log, metrics.clone()).map_err(StartError::Thread)?;
@@ -110,7 +112,7 @@ pub fn start(
     );
     let (requests, received) = mpsc::unbounded_channel();
     let (reports, reported) = watch::channel(ApplyReport::default());
-    let supervisor = Supervisor::new(shared, handles, writer, reports);
+    let supervisor = Supervisor::new(shared, handles, writer, memory, reports);
     runtime.spawn(supervisor.run(snapshots, received));
     Ok((Dataplane { requests, metrics }, reported))
 }

@@ -12,6 +12,7 @@ use snapshot::{ApplyReport, BindKey, BindState, Published, Snapshot, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log;
+use crate::budget::memory::MemoryGroup;
 use crate::clock::{Millis, millis};
 use crate::cluster::Clusters;
 use crate::compiled::{BindLife, CompiledBind, Compiler, Terminators};
@@ -26,6 +27,9 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// Above so many sockets each new bind gets one socket instead of one for each worker.
 const SOCKETS_MAX: usize = 4096;
+
+/// How often memory is looked at, where it has a limit.
+const MEMORY_POLL: Duration = Duration::from_millis(500);
 
 /// How often a draining process looks whether everything has ended.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -55,6 +59,7 @@ pub(crate) struct Supervisor {
     shared: Arc<Shared>,
     workers: Vec<Handle>,
     access_log: access_log::Writer,
+    memory: Option<MemoryGroup>,
     clusters: Clusters,
     terminators: Terminators,
     binds: BTreeMap<BindKey, Active>,
@@ -84,12 +89,14 @@ impl Supervisor {
         shared: Arc<Shared>,
         workers: Vec<Handle>,
         access_log: access_log::Writer,
+        memory: Option<MemoryGroup>,
         reports: watch::Sender<ApplyReport>,
     ) -> Self {
         Self {
             shared,
             workers,
             access_log,
+            memory,
             clusters: Clusters::default(),
             terminators: Terminators::default(),
             binds: BTreeMap::new(),
@@ -123,9 +130,19 @@ impl Supervisor {
                     Err(_) => has_source = false,
                 },
                 () = sleep_until(retry_at), if retry_at.is_some() => self.retry(),
+                () = tokio::time::sleep(MEMORY_POLL), if self.memory.is_some() => self.look_at_memory(),
             }
         };
         self.end(request, requests).await;
+    }
+
+    fn look_at_memory(&self) {
+        let Some(memory) = &self.memory else { return };
+        let now = memory.shedding();
+        let before = self.shared.budget.shed(now);
+        if now != before {
+            tracing::warn!(sheds = ?now, limit = memory.limit(), "memory pressure changed");
+        }
     }
 
     fn apply(&mut self, published: &Published) {

@@ -82,6 +82,17 @@ fn connections_outlive_their_listener_without_its_guarantee() {
 }
 
 #[test]
+fn scarce_memory_ends_new_flows_before_anything_else() {
+    let budget = Budget::new(100);
+    let share = budget.share(0);
+    assert!(share.admit(Cost::Flow).is_some());
+    assert_eq!(budget.shed(Shedding::Flows), Shedding::Nothing);
+    assert!(share.admit(Cost::Flow).is_none() && share.admit(Cost::Connection).is_some());
+    assert_eq!(budget.shed(Shedding::Nothing), Shedding::Flows);
+    assert!(share.admit(Cost::Flow).is_some());
+}
+
+#[test]
 fn counts_stay_exact_over_any_order_of_events() {
     for seed in 0..64 {
         let mut random = fastrand::Rng::with_seed(seed);

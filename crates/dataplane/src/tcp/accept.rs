@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::budget::Cost;
+use crate::budget::memory::Shedding;
 use crate::compiled::CompiledBind;
 use crate::connection::Connection;
 use crate::outcome::Refusal;
@@ -132,7 +133,11 @@ fn admit(
     let Some(permit) = bind.life.admit(Cost::Connection) else { return Some((stream, client)) };
     let local = local_address(worker, bind, &stream);
     let mut connection = Connection::new(worker.clone(), bind.clone(), canonical(client), local);
-    match connection.admit(permit) {
+    let admitted = match worker.shared().budget.shedding() {
+        Shedding::Connections => Err(Refusal::MemoryBudget),
+        _ => connection.admit(permit),
+    };
+    match admitted {
         Ok(()) => worker.spawn(super::serve(worker.clone(), connection, stream)),
         Err(reason) => {
             reset_on_close(&stream);
@@ -150,4 +155,46 @@ fn local_address(worker: &Worker, bind: &CompiledBind, stream: &TcpStream) -> So
         return stream.local_addr().map_or(bound, canonical);
     }
     bound
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::worker::tests::{bind, worker};
+
+    #[test]
+    fn scarce_memory_resets_new_connections_and_counts_them() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(Default::default())
+            .unwrap();
+        runtime.block_on(async {
+            let worker = worker(0);
+            worker.shared().budget.shed(Shedding::Connections);
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let address = socket.local_addr().unwrap();
+            let (_publisher, binds) = watch::channel(bind(&worker));
+            worker.spawn(accept(worker.clone(), socket, binds));
+            let client = tokio::task::spawn_blocking(move || {
+                std::net::TcpStream::connect(address)?.read(&mut [0])
+            });
+            let error = client.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            let listener = worker.shared().metrics.listener(&Arc::default());
+            let refused = &listener.workers.at(0).refused;
+            assert_eq!(refused.get(Refusal::MemoryBudget.index()), 1);
+            assert_eq!(worker.shared().budget.used(), 0);
+        });
+    }
+
+    #[test]
+    fn errors_of_one_connection_are_no_reason_to_pause() {
+        use rustix::io::Errno;
+        let concerns = |errno: Errno| concerns_one_connection(&errno.into());
+        assert!([Errno::CONNABORTED, Errno::PROTO, Errno::INTR].map(concerns) == [true; 3]);
+        assert!([Errno::MFILE, Errno::NFILE, Errno::NOBUFS].map(concerns) == [false; 3]);
+    }
 }

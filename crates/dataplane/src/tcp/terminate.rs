@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::Turned;
+use crate::budget::memory::Shedding;
 use crate::connection::Connection;
 use crate::metrics::{CONNECT_BOUNDS, ListenerSeries};
 use crate::outcome::{Refusal, TlsSide};
@@ -36,6 +37,9 @@ pub(super) async fn terminate(
     head: Vec<u8>,
     offer: &Offer,
 ) -> Result<Box<Stream>, Turned> {
+    if worker.shared().budget.shedding() >= Shedding::Handshakes {
+        return Err(Turned::reset(client, Refusal::MemoryBudget));
+    }
     let deadline = Instant::from_std(connection.accepted() + connection.bind().timeouts.handshake);
     let patience = deadline.min(Instant::now() + SLOT_WAIT);
     let Ok(Ok(slot)) = timeout_at(patience, worker.handshakes().acquire()).await else {
