@@ -16,8 +16,9 @@ use super::flow::{Flow, Held, Relayed};
 use super::poller::Poller;
 use super::shell::Shell;
 use super::table::{FlowId, FlowKey, Room};
-use super::upstream::{self, Upstream};
+use super::upstream::{self, OpenError, Upstream};
 use crate::budget::{Cost, Permit};
+use crate::cluster::Lease;
 use crate::compiled::{CompiledApp, CompiledBackend, CompiledRoute, CompiledTarget};
 use crate::outcome::{Attempt, DropReason, FlowClose};
 
@@ -128,63 +129,87 @@ impl Shell {
             if let Some(permit) = life.admit(Cost::Flow) {
                 return Ok(permit);
             }
-            let (key, flow) = self.table.evict_oldest_new().ok_or(DropReason::FlowLimit)?;
-            self.close(now, &key, flow, FlowClose::Limit);
+            self.evict(now)?;
         }
         Err(DropReason::FlowLimit)
     }
 
-    /// Chooses an endpoint of `backend` and opens the socket towards it. Endpoints that refused
-    /// a moment ago come last.
+    /// Ends the oldest new flow for what it holds.
+    fn evict(&mut self, now: Instant) -> Result<(), DropReason> {
+        let (key, flow) = self.table.evict_oldest_new().ok_or(DropReason::FlowLimit)?;
+        self.close(now, &key, flow, FlowClose::Limit);
+        Ok(())
+    }
+
+    /// Chooses an endpoint of `backend` and opens the socket towards it.
     fn relay(
         &mut self,
         now: Instant,
         route: &Arc<CompiledRoute>,
         backend: &Arc<CompiledBackend>,
     ) -> Result<Box<Relayed>, DropReason> {
-        let permit = self.permit(now)?;
         let attempts = &backend.series.workers.at(self.worker.id()).attempts;
-        let refused: SmallVec<[SocketAddr; ENDPOINTS]> = self.refused.recent(now).collect();
         let mut tried: SmallVec<[SocketAddr; ENDPOINTS]> = SmallVec::new();
-        let mut dropped = DropReason::NoEndpoint;
+        let mut permit = None;
         while tried.len() < ENDPOINTS {
-            let random = &mut self.worker.random();
-            let avoided: SmallVec<[SocketAddr; 2 * ENDPOINTS]> =
-                tried.iter().chain(&refused).copied().collect();
-            let picked = backend.cluster.pick(&avoided, random);
-            let Some(lease) = picked.or_else(|| backend.cluster.pick(&tried, random)) else {
-                break;
+            let lease = self.pick(now, backend, &tried).ok_or(DropReason::NoEndpoint)?;
+            let held = match permit.take() {
+                Some(permit) => permit,
+                None => self.permit(now)?,
             };
             let endpoint = lease.endpoint().address();
-            match self.connect(now, endpoint) {
+            let mut connected = self.connect(now, endpoint);
+            if matches!(connected, Err(OpenError::NoPort)) {
+                // New flows that never get an answer must not keep the ports.
+                self.evict(now)?;
+                connected = self.connect(now, endpoint);
+            }
+            match connected {
                 Ok(upstream) => {
                     attempts.inc(Attempt::Ok.index());
                     let (route, backend) = (route.clone(), backend.clone());
-                    let held = Held { lease, permit };
+                    let held = Held { lease, permit: held };
                     let relayed = Relayed::new(&self.worker, now, route, backend, held, upstream);
                     return Ok(Box::new(relayed));
                 }
-                Err(error) if is_exhausted(&error) => return Err(DropReason::FlowLimit),
-                Err(error) => {
-                    let attempt = Attempt::from_error(&error);
-                    attempts.inc(attempt.index());
-                    if attempt == Attempt::PortExhausted {
-                        dropped = DropReason::FlowLimit;
-                    }
+                Err(OpenError::NoPort) => {
+                    attempts.inc(Attempt::PortExhausted.index());
+                    return Err(DropReason::FlowLimit);
+                }
+                Err(OpenError::Io(error)) if is_exhausted(&error) => {
+                    return Err(DropReason::FlowLimit);
+                }
+                Err(OpenError::Io(error)) => {
+                    attempts.inc(Attempt::from_error(&error).index());
                     tried.push(endpoint);
+                    permit = Some(held);
                 }
             }
         }
-        Err(dropped)
+        Err(DropReason::NoEndpoint)
     }
 
-    fn connect(&self, now: Instant, endpoint: SocketAddr) -> io::Result<Upstream> {
+    /// Chooses an endpoint that was not tried; those that refused a moment ago come last.
+    fn pick(
+        &mut self,
+        now: Instant,
+        backend: &CompiledBackend,
+        tried: &[SocketAddr],
+    ) -> Option<Lease> {
+        let random = &mut self.worker.random();
+        let avoided: SmallVec<[SocketAddr; 2 * ENDPOINTS]> =
+            self.refused.recent(now).chain(tried.iter().copied()).collect();
+        let willing = backend.cluster.pick(&avoided, random);
+        willing.or_else(|| backend.cluster.pick(tried, random))
+    }
+
+    fn connect(&self, now: Instant, endpoint: SocketAddr) -> Result<Upstream, OpenError> {
         let local = self.worker.udp();
         let upstream = upstream::open(&mut local.ports(), now, endpoint)?;
         let source = || SocketAddr::try_from(getsockname(&upstream.socket).ok()?).ok();
         if local.is_own(endpoint, || Some(source()?.ip())) {
             local.ports().give_back(now, endpoint, upstream.port);
-            return Err(io::ErrorKind::HostUnreachable.into());
+            return Err(io::Error::from(io::ErrorKind::HostUnreachable).into());
         }
         Ok(upstream)
     }

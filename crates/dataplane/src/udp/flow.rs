@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use snapshot::{ListenerName, Transport};
+use snapshot::Transport;
 
 use super::table::FlowKey;
 use super::upstream::Upstream;
@@ -16,7 +16,8 @@ use crate::access_log::{Backend, Datagrams, Event, Record};
 use crate::budget::Permit;
 use crate::cluster::Lease;
 use crate::compiled::{CompiledBackend, CompiledRoute};
-use crate::outcome::{By, FlowClose};
+use crate::metrics::ListenerSeries;
+use crate::outcome::{By, FlowClose, Refusal};
 use crate::worker::Worker;
 
 /// What the table keeps of a flow.
@@ -143,10 +144,10 @@ impl Relayed {
         self,
         worker: &Worker,
         now: Instant,
-        at: (&FlowKey, &Arc<ListenerName>, u16),
+        listener: &ListenerSeries,
+        (key, server_port): (&FlowKey, u16),
         reason: FlowClose,
     ) {
-        let (key, listener, server_port) = at;
         let cells = self.route.series.workers.at(worker.id());
         cells.active.dec();
         cells.flows_closed.inc(reason.index());
@@ -160,13 +161,21 @@ impl Relayed {
         if !shared.access_log.is_on() {
             return;
         }
+        // A flood must not become one of lines.
+        let suppressed = match reason {
+            FlowClose::Limit => {
+                listener.refusal_lines.allow(Refusal::ListenerLimit, shared.clock.now())
+            }
+            _ => Some(0),
+        };
+        let Some(suppressed) = suppressed else { return };
         shared.access_log.send(Record {
             at: SystemTime::now(),
             event: Event::FlowClosed,
             transport: Transport::Udp,
             client: key.client,
             local: SocketAddr::new(key.local, server_port),
-            listener: Some(listener.clone()),
+            listener: Some(listener.name.clone()),
             route: Some(self.route.name.clone()),
             backend: Some(Backend {
                 name: self.backend.name.clone(),
@@ -190,7 +199,7 @@ impl Relayed {
             },
             reason: reason.as_str(),
             failure: matches!(reason, FlowClose::IcmpUnreachable | FlowClose::Limit),
-            suppressed: 0,
+            suppressed,
         });
     }
 }

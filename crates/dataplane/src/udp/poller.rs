@@ -15,7 +15,7 @@ use super::table::FlowId;
 use crate::sys::Watched;
 
 /// Flows reported by one call.
-const BATCH: usize = 64;
+const FLOWS: usize = 64;
 
 /// The sockets of a listener's flows.
 pub(super) struct Poller {
@@ -27,7 +27,7 @@ impl Poller {
     /// Opens an epoll and registers it with the runtime of this thread.
     pub(super) fn new() -> io::Result<Self> {
         let epoll = Watched::new(epoll::create(CreateFlags::CLOEXEC)?)?;
-        Ok(Self { epoll, events: Vec::with_capacity(BATCH) })
+        Ok(Self { epoll, events: Vec::with_capacity(FLOWS) })
     }
 
     /// Watches the socket of a flow until it is closed. Level-triggered: a flow that was not read
@@ -42,19 +42,19 @@ impl Poller {
         self.epoll.ready().await;
     }
 
-    /// Collects flows that have something to read; false if there was none left.
-    pub(super) fn collect(&mut self) -> bool {
+    /// Collects flows that have something to read and says how many; [`Self::ready`] waits for
+    /// more only after there was none.
+    pub(super) fn collect(&mut self) -> usize {
         let Self { epoll, events } = self;
         events.clear();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let collected =
             epoll.read(|epoll| match epoll::wait(epoll, spare_capacity(events), Some(&now)) {
-                // Only an empty answer makes sure that the runtime reports the next one.
                 Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
                 Ok(count) => Ok(count),
                 Err(error) => Err(error.into()),
             });
-        collected.is_ok()
+        collected.unwrap_or(0)
     }
 
     /// The flows that were collected; some may have ended since.

@@ -19,6 +19,9 @@ use foldhash::HashMap;
 /// After this time an unused endpoint is forgotten: no answer is that late.
 const MEMORY: Duration = Duration::from_secs(120);
 
+/// How long a port that somebody else holds is not tried again. Most are held for long.
+const ASIDE: Duration = Duration::from_secs(5);
+
 /// The source ports of one worker.
 #[derive(Debug)]
 pub struct Ports {
@@ -41,6 +44,8 @@ struct Ring {
     touched: usize,
     /// Used and free again, the one free for longest first.
     free: VecDeque<u16>,
+    /// Held by somebody else, and when that is looked at again.
+    aside: VecDeque<(Instant, u16)>,
     last_used: Instant,
 }
 
@@ -101,6 +106,7 @@ impl Ports {
             start: rng.usize(..share.len()),
             touched: 0,
             free: VecDeque::new(),
+            aside: VecDeque::new(),
             last_used: now,
         });
         ring.last_used = now;
@@ -109,7 +115,7 @@ impl Ports {
             ring.touched += 1;
             *share.get(place)?
         } else {
-            ring.free.pop_front()?
+            ring.free.pop_front().or_else(|| ring.tried_again(now))?
         };
         let users = self.in_use.entry(port).or_default();
         *users += 1;
@@ -120,8 +126,23 @@ impl Ports {
     pub fn give_back(&mut self, now: Instant, endpoint: SocketAddr, port: u16) {
         if let Some(ring) = self.rings.get_mut(&endpoint) {
             ring.free.push_back(port);
+            // One for one: ports that may still be held must not come in a row.
+            let again = ring.tried_again(now);
+            ring.free.extend(again);
             ring.last_used = now;
         }
+        self.leave(port);
+    }
+
+    /// Takes back a port that could not be used, because another process holds it.
+    pub fn set_aside(&mut self, now: Instant, endpoint: SocketAddr, port: u16) {
+        if let Some(ring) = self.rings.get_mut(&endpoint) {
+            ring.aside.push_back((now + ASIDE, port));
+        }
+        self.leave(port);
+    }
+
+    fn leave(&mut self, port: u16) {
         if let Some(users) = self.in_use.get_mut(&port) {
             *users -= 1;
             if *users == 0 {
@@ -135,11 +156,23 @@ impl Ports {
     fn sweep(&mut self, now: Instant) {
         if self.rings.len() >= self.sweep_at {
             self.rings.retain(|_, ring| {
-                let unused = ring.free.len() == ring.touched;
+                let unused = ring.free.len() + ring.aside.len() == ring.touched;
                 !unused || now.saturating_duration_since(ring.last_used) < MEMORY
             });
             self.sweep_at = FEW_RINGS.max(self.rings.len() * 2);
         }
+    }
+}
+
+impl Ring {
+    /// The port that was set aside first, if its time is over.
+    fn tried_again(&mut self, now: Instant) -> Option<u16> {
+        let (until, port) = *self.aside.front()?;
+        if until > now {
+            return None;
+        }
+        self.aside.pop_front();
+        Some(port)
     }
 }
 

@@ -32,8 +32,9 @@ use crate::worker::Worker;
 /// Receives of one socket in a row: with [`BATCH`] datagrams each, 64 datagrams of one flow are
 /// moved before others have their turn.
 const RECEIVES: usize = 8;
-/// Rounds over flows with answers before the socket of the clients has its turn.
-const ROUNDS: usize = 4;
+/// Receives from all flows together before the clients have their turn; every flow that waits gets
+/// at least one.
+const RECEIVES_OF_ALL: usize = 64;
 /// Idle flows ended in a row: closing a socket costs about as much as moving a datagram.
 const EXPIRIES: usize = 256;
 /// Flows may end this much later than their idle time, so that many can end at one wake-up.
@@ -249,25 +250,22 @@ impl Shell {
     /// Moves answers; whether there may be more.
     fn receive_from_backends(&mut self, now: Instant) -> bool {
         let Some(mut poller) = self.poller.take() else { return false };
-        let mut is_more = true;
-        for _ in 0..ROUNDS {
-            is_more = poller.collect();
-            if !is_more {
-                break;
-            }
-            for id in poller.collected() {
-                self.answer(now, id);
-            }
+        let waiting = poller.collect();
+        let receives = (RECEIVES_OF_ALL / waiting.max(1)).clamp(1, RECEIVES);
+        for id in poller.collected() {
+            self.answer(now, id, receives);
         }
+        // Only an empty answer makes the runtime report the next one.
+        let is_more = waiting > 0 && poller.collect() > 0;
         self.poller = Some(poller);
         is_more
     }
 
     /// Sends the answers that wait at the socket of a flow to its client.
-    fn answer(&mut self, now: Instant, id: FlowId) {
+    fn answer(&mut self, now: Instant, id: FlowId, receives: usize) {
         let worker = self.worker.clone();
         let mut inbox = worker.udp().inbox();
-        for _ in 0..RECEIVES {
+        for _ in 0..receives {
             let Some((_, Flow::Relayed(relayed))) = self.table.get(id) else { return };
             match inbox.receive(relayed.socket()) {
                 Ok(count) => {
@@ -318,8 +316,8 @@ impl Shell {
     /// Counts and tells the end of a flow that is no longer in the table.
     pub(super) fn close(&self, now: Instant, key: &FlowKey, flow: Flow, reason: FlowClose) {
         if let Flow::Relayed(relayed) = flow {
-            let at = (key, &self.listener.name, self.key.port.get());
-            relayed.close(&self.worker, now, at, reason);
+            let at = (key, self.key.port.get());
+            relayed.close(&self.worker, now, &self.listener, at, reason);
         }
     }
 

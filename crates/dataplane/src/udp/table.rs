@@ -342,6 +342,4 @@ fn bits(ip: IpAddr) -> u128 {
 }
 
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;

@@ -25,12 +25,23 @@ pub(super) struct Upstream {
     pub(super) port: u16,
 }
 
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// Every source port is used towards this endpoint, or held by another process.
+    #[error("no source port left towards the endpoint")]
+    NoPort,
+    /// What `socket(2)`, `bind(2)` or `connect(2)` said.
+    #[error("no socket towards the endpoint")]
+    Io(#[from] io::Error),
+}
+
 /// Opens a socket towards `endpoint`.
-///
-/// # Errors
-/// `AddrNotAvailable` when no source port is left towards it; whatever `socket(2)` and
-/// `connect(2)` say.
-pub(super) fn open(ports: &mut Ports, now: Instant, endpoint: SocketAddr) -> io::Result<Upstream> {
+pub(super) fn open(
+    ports: &mut Ports,
+    now: Instant,
+    endpoint: SocketAddr,
+) -> Result<Upstream, OpenError> {
     let socket = Socket::new(Domain::for_address(endpoint), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if endpoint.is_ipv6() {
@@ -42,7 +53,7 @@ pub(super) fn open(ports: &mut Ports, now: Instant, endpoint: SocketAddr) -> io:
         Ok(()) => Ok(Upstream { socket: socket.into(), port }),
         Err(error) => {
             ports.give_back(now, endpoint, port);
-            Err(error)
+            Err(error.into())
         }
     }
 }
@@ -57,20 +68,26 @@ pub(super) fn allow_fragments(socket: impl AsFd, family: IpAddr) -> io::Result<(
 }
 
 /// Binds to the next port that no other process holds.
-fn bind(socket: &Socket, ports: &mut Ports, now: Instant, endpoint: SocketAddr) -> io::Result<u16> {
+fn bind(
+    socket: &Socket,
+    ports: &mut Ports,
+    now: Instant,
+    endpoint: SocketAddr,
+) -> Result<u16, OpenError> {
     for _ in 0..TRIES {
         let Some(lease) = ports.take(now, endpoint) else { break };
         match bind_to(socket, lease, endpoint.ip()) {
             Ok(()) => return Ok(lease.port),
             Err(error) => {
-                ports.give_back(now, endpoint, lease.port);
                 if error.kind() != io::ErrorKind::AddrInUse {
-                    return Err(error);
+                    ports.give_back(now, endpoint, lease.port);
+                    return Err(error.into());
                 }
+                ports.set_aside(now, endpoint, lease.port);
             }
         }
     }
-    Err(io::ErrorKind::AddrNotAvailable.into())
+    Err(OpenError::NoPort)
 }
 
 /// `SO_REUSEADDR` lets sockets of one port coexist, but those of other processes too, and then
@@ -163,8 +180,8 @@ mod tests {
             let len = recv(&flow.socket, &mut answer[..], RecvFlags::DONTWAIT).unwrap().0;
             assert_eq!(answer[..len], endpoint.port().to_be_bytes());
         }
-        let again = open(&mut ports, now, backends[0].1).unwrap_err();
-        assert_eq!(again.kind(), io::ErrorKind::AddrNotAvailable);
+        let again = open(&mut ports, now, backends[0].1);
+        assert!(matches!(again, Err(OpenError::NoPort)), "{again:?}");
     }
 
     #[test]
@@ -180,10 +197,11 @@ mod tests {
             sharing.local_addr().unwrap().as_socket().unwrap().port(),
         ];
         let mut ports = Ports::new(held.to_vec(), 1);
-        let error = open(&mut ports, Instant::now(), endpoint).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        let result = open(&mut ports, Instant::now(), endpoint);
+        assert!(matches!(result, Err(OpenError::NoPort)), "{result:?}");
         drop((alone, sharing));
-        assert!(held.contains(&open(&mut ports, Instant::now(), endpoint).unwrap().port));
+        let later = Instant::now() + Duration::from_secs(5);
+        assert!(held.contains(&open(&mut ports, later, endpoint).unwrap().port));
     }
 
     #[test]

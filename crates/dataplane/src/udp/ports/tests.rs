@@ -48,6 +48,22 @@ fn a_port_serves_several_endpoints_and_says_so() {
 }
 
 #[test]
+fn a_port_that_others_hold_is_tried_again_later() {
+    let (mut ports, now) = (ports(3), Instant::now());
+    let first: Vec<_> = (0..3).map(|_| ports.take(now, A).unwrap().port).collect();
+    ports.set_aside(now, A, first[0]);
+    ports.set_aside(now, A, first[1]);
+    ports.give_back(now, A, first[2]);
+    assert_eq!(ports.take(now, A), Some(Lease { port: first[2], held: Held::No }));
+    assert_eq!(ports.take(now, A), None);
+    let later = now + ASIDE;
+    ports.give_back(later, A, first[2]);
+    // One came back with the other; the last one when there was nothing else left.
+    let order: Vec<_> = (0..3).map(|_| ports.take(later, A).unwrap().port).collect();
+    assert_eq!(order, [first[2], first[0], first[1]]);
+}
+
+#[test]
 fn no_ports_means_no_lease() {
     assert_eq!(Ports::new(Vec::new(), 1).take(Instant::now(), A), None);
 }

@@ -27,10 +27,15 @@ async fn weights_share_flows_and_the_share_of_an_invalid_backend_is_dropped() {
         client.send(b"?").await;
         clients.push(client);
     }
+    let is_decided = eventually(async || {
+        let answered = proxy.metric("tidegate_udp_datagrams_sent_total", &[]);
+        answered + proxy.metric("tidegate_udp_datagrams_dropped_total", &[]) == 600.0
+    });
+    assert!(is_decided.await);
     let mut shares: BTreeMap<String, usize> = BTreeMap::new();
     let mut silent = Vec::new();
     for client in clients {
-        match client.listen(SILENCE / 10).await {
+        match client.at_hand() {
             Some(name) => *shares.entry(String::from_utf8(name).unwrap()).or_default() += 1,
             None => silent.push(client),
         }

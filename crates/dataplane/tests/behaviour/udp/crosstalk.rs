@@ -67,7 +67,8 @@ async fn late_answers_reach_no_other_client() {
     proxy.await_metric("tidegate_udp_flows_active", &[], 0.0).await;
     let opened = proxy.metric("tidegate_udp_flows_opened_total", &[]);
     let answers = answered.load(Relaxed);
-    println!("{opened} flows, {answers} late answers, {count:?}");
+    let dropped = proxy.metric("tidegate_udp_datagrams_dropped_total", &[]);
+    println!("{opened} flows, {dropped} dropped, {answers} late answers, {count:?}");
     assert_eq!(count.foreign, 0, "answers for another client");
     // The load was real: flows were opened and answered after their end.
     assert!(opened >= 0.98 * load.flows as f64, "{opened} flows of {}", load.flows);

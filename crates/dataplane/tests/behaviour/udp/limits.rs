@@ -35,8 +35,9 @@ async fn a_flood_of_new_flows_costs_no_assured_flow_its_place() {
             assert_eq!(heard.unwrap().from, *from);
         }
         let active = proxy.metric("tidegate_udp_flows_active", &[]);
-        // Twenty of each worker's half may be new.
-        assert!(active <= 8.0 + 20.0, "{active} flows");
+        // Half may be new. A few more are there when the kernel gives a client of the flood the
+        // port of an earlier one, who then seems to speak again.
+        assert!(active <= 8.0 + 20.0 + 6.0, "{active} flows");
     }
     let evicted = proxy.metric("tidegate_udp_flows_closed_total", &[("reason", "limit")]);
     let opened = proxy.metric("tidegate_udp_flows_opened_total", &[]);

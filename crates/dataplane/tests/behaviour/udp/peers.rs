@@ -122,6 +122,15 @@ impl Client {
         tokio::time::timeout(time, self.receive()).await.ok()
     }
 
+    /// The next answer, if it is there.
+    pub fn at_hand(&self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let flags = rustix::net::RecvFlags::DONTWAIT;
+        let (len, _) = rustix::net::recv(&self.socket, &mut buffer[..], flags).ok()?;
+        buffer.truncate(len);
+        Some(buffer)
+    }
+
     async fn receive(&self) -> Vec<u8> {
         let mut buffer = vec![0; 65_536];
         let len = self.socket.recv(&mut buffer).await.unwrap();
