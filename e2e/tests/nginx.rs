@@ -14,13 +14,14 @@ fn passthrough_and_termination_on_one_port() {
         path
     };
     let (backend_root, edge_root) = (root("backend.pem", &backend), root("edge.pem", &edge));
+    let identity = edge.issue(&["*.example.com"]);
     let gateway = Gateway::start(
         &[
             m::gateway(&[
                 m::Listener::passthrough("through", 8443, "through.example.com"),
                 m::Listener::terminate("ended", 8443, "*.example.com", "edge"),
             ]),
-            m::secret("edge", &edge.issue(&["*.example.com"])),
+            m::secret("edge", &identity),
             m::tls_route("through", "through", "through.example.com", "encrypted"),
             m::tls_route("ended", "ended", "ended.example.com", "plain"),
             m::service("encrypted", "TCP", &[nginx.tls]),
@@ -61,5 +62,13 @@ fn passthrough_and_termination_on_one_port() {
     gateway.until_metric("tidegate_tls_handshakes_total", &labels, |count| count == 1.0);
     let reason = [("reason", "sni_unmatched")];
     gateway.until_metric("tidegate_connections_refused_total", &reason, |count| count == 1.0);
+
+    // The key is in no log, and in nothing that the admin endpoint tells.
+    let told = ["/snapshot", "/status", "/metrics"].map(|path| gateway.get(path).expect("told").1);
+    let all = format!("{}{}", told.concat(), gateway.process.log.text());
+    assert!(all.contains("default/edge"), "it is told which certificate is shown");
+    for line in identity.key.lines().filter(|line| !line.starts_with("-----")) {
+        assert!(!all.contains(line), "a piece of the private key is told");
+    }
     gateway.finish();
 }
