@@ -3,18 +3,24 @@
 //!
 //! A [`Cluster`] lives as long as its key is in a snapshot or anything it serves is open, so that
 //! a change of endpoints changes nothing else. Its choice is local and lock-free: power of two
-//! choices on the number of open connections and flows.
+//! choices on the number of open connections and flows, shy of endpoints that just failed.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use snapshot::{BackendName, BackendTls, ClusterKey, EndpointState};
 
 use crate::clock::{Millis, NEVER};
+use crate::outcome::Attempt;
 use crate::tls::BackendConnector;
+
+/// Of so many choices between an endpoint whose last connect failed and another, one goes to it
+/// all the same: it may be well again. Without this a dead endpoint, which has no connections,
+/// would look like the least busy one and draw all new ones.
+const SECOND_CHANCE: u8 = 16;
 
 /// One backend port, across snapshots.
 #[derive(Debug)]
@@ -85,16 +91,28 @@ pub(crate) struct Endpoint {
     active: AtomicU32,
     /// When it began to leave; [`NEVER`] while it stays.
     left_at: AtomicU64,
+    /// Whether the last connect to it failed.
+    is_failing: AtomicBool,
 }
 
 impl Endpoint {
     fn new(address: SocketAddr) -> Self {
-        Self { address, active: AtomicU32::new(0), left_at: AtomicU64::new(NEVER) }
+        Self {
+            address,
+            active: AtomicU32::new(0),
+            left_at: AtomicU64::new(NEVER),
+            is_failing: AtomicBool::new(false),
+        }
     }
 
     /// Where to connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Notes how the last connect to it ended.
+    pub(crate) fn connected(&self, result: Attempt) {
+        self.is_failing.store(result != Attempt::Ok, Relaxed);
     }
 
     /// When it began to leave the cluster: connections end their bind's `backend_drain` later.
@@ -173,8 +191,12 @@ impl Cluster {
         };
         let (first, second) = two_of(left, random)?;
         let (first, second) = (at(first)?, at(second)?);
-        let busier = first.active.load(Relaxed) > second.active.load(Relaxed);
-        Some(Lease::new(if busier { second } else { first }.clone()))
+        let is_second = match (first.is_failing.load(Relaxed), second.is_failing.load(Relaxed)) {
+            (true, false) => random.u8(..SECOND_CHANCE) != 0,
+            (false, true) => random.u8(..SECOND_CHANCE) == 0,
+            _ => first.active.load(Relaxed) > second.active.load(Relaxed),
+        };
+        Some(Lease::new(if is_second { second } else { first }.clone()))
     }
 
     /// Takes over what a snapshot says. Endpoints that were ready or unready and are gone or

@@ -167,6 +167,28 @@ mod tests {
         }
     }
 
+    /// Has every option that finds dead peers and sends small writes at once.
+    fn is_watchful(socket: &impl std::os::fd::AsFd) {
+        let socket = SockRef::from(socket);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_TIME);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_RETRIES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+    }
+
+    #[test]
+    fn both_legs_notice_dead_peers_and_accepted_sockets_inherit_it() {
+        let (holder, port) = sharing_holder(Transport::Tcp);
+        let mut listening = open(&key(Transport::Tcp, port, "127.0.0.2"), 1, Probe::Skip).unwrap();
+        drop(holder);
+        let Some(Listening::Tcp(listener)) = listening.pop() else { panic!("a TCP socket") };
+        listener.set_nonblocking(false).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        is_watchful(&listener.accept().unwrap().0);
+        is_watchful(&outgoing(([127, 0, 0, 1], port).into()).unwrap());
+    }
+
     #[test]
     fn an_address_of_another_host_is_named_as_such() {
         let error = open(&key(Transport::Tcp, 1, "192.0.2.1"), 1, Probe::Skip).unwrap_err();

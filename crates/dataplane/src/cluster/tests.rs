@@ -85,6 +85,23 @@ fn the_busier_of_two_is_avoided() {
 }
 
 #[test]
+fn a_dead_endpoint_does_not_draw_new_connections_and_is_tried_now_and_then() {
+    let mut fixture = Fixture::new(&[(1, Ready), (2, Ready)]);
+    let dead = fixture.pick(&[2]).unwrap().endpoint().clone();
+    dead.connected(Attempt::Timeout);
+    let busy = fixture.pick(&[1]).unwrap();
+    let mut to_dead = 0;
+    for _ in 0..1600 {
+        to_dead += u32::from(fixture.pick(&[]).unwrap().endpoint().address() == address(1));
+    }
+    assert!((50..150).contains(&to_dead), "{to_dead}");
+    assert!(Arc::ptr_eq(fixture.pick(&[2]).unwrap().endpoint(), &dead), "better than none");
+    dead.connected(Attempt::Ok);
+    assert_eq!(fixture.pick(&[]).unwrap().endpoint().address(), address(1), "the idle one again");
+    drop(busy);
+}
+
+#[test]
 fn an_endpoint_leaves_once_and_may_come_back() {
     let mut fixture = Fixture::new(&[(1, Ready)]);
     let lease = fixture.pick(&[]).unwrap();

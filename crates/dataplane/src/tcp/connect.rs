@@ -81,6 +81,7 @@ pub(super) async fn connect(
         let failed = match result {
             Ok(stream) => {
                 cells.attempts.inc(Attempt::Ok.index());
+                lease.endpoint().connected(Attempt::Ok);
                 cells.connect_duration.observe(&CONNECT_BOUNDS, took);
                 return Ok(Reached { backend, lease, stream, took });
             }
@@ -91,6 +92,7 @@ pub(super) async fn connect(
             Err(Failure::Tls(_)) => Attempt::Tls,
         };
         cells.attempts.inc(failed.index());
+        lease.endpoint().connected(failed);
         if failed == Attempt::PortExhausted {
             tracing::warn!(backend = %backend.name, endpoint = %address, "no local port left");
         }
