@@ -6,8 +6,8 @@ use snapshot::{BindKey, Snapshot};
 
 use super::peers::{Client, SILENCE, Server};
 use super::{UdpWorld, key};
-use crate::support::Proxy;
 use crate::support::world::{World, invalid, to};
+use crate::support::{Proxy, eventually};
 use dataplane::Shutdown;
 
 #[tokio::test]
@@ -112,8 +112,9 @@ async fn flows_of_a_removed_listener_end_with_its_drain_time() {
     let drained = [("reason", "drained")];
     proxy.await_metric("tidegate_udp_flows_closed_total", &drained, 1.0).await;
     assert_eq!(proxy.await_lines(1).await[0]["tidegate.close.reason"], "drained");
-    // The port is free for somebody else.
-    std::net::UdpSocket::bind(key.socket_addr()).unwrap();
+    // The port is free for somebody else, as soon as the worker has let go of its socket.
+    let freed = eventually(async || std::net::UdpSocket::bind(key.socket_addr()).is_ok());
+    assert!(freed.await);
 }
 
 #[tokio::test]
