@@ -25,7 +25,7 @@ use crate::outcome::{Attempt, DropReason, FlowClose};
 /// Endpoints tried for one flow when the first cannot be reached.
 const ENDPOINTS: usize = 3;
 
-/// New flows that go for one descriptor: those that have none give none.
+/// New flows that go for one socket: those without one give none.
 const EVICTIONS: usize = 8;
 
 /// How many flows the table of one of `workers` may hold: its part of what the listener may, and
@@ -125,20 +125,25 @@ impl Shell {
     /// Takes a descriptor of the budget, if need be that of the oldest new flow.
     fn permit(&mut self, now: Instant) -> Result<Permit, DropReason> {
         let life = self.bind.life.clone();
-        for _ in 0..EVICTIONS {
-            if let Some(permit) = life.admit(Cost::Flow) {
-                return Ok(permit);
-            }
-            self.evict(now)?;
+        if let Some(permit) = life.admit(Cost::Flow) {
+            return Ok(permit);
         }
-        Err(DropReason::FlowLimit)
+        // Once only: where memory is short, ending more flows would admit none.
+        self.evict(now)?;
+        life.admit(Cost::Flow).ok_or(DropReason::FlowLimit)
     }
 
-    /// Ends the oldest new flow for what it holds.
+    /// Ends the oldest new flow that has a socket, for what it holds.
     fn evict(&mut self, now: Instant) -> Result<(), DropReason> {
-        let (key, flow) = self.table.evict_oldest_new().ok_or(DropReason::FlowLimit)?;
-        self.close(now, &key, flow, FlowClose::Limit);
-        Ok(())
+        for _ in 0..EVICTIONS {
+            let (key, flow) = self.table.evict_oldest_new().ok_or(DropReason::FlowLimit)?;
+            let is_enough = matches!(flow, Flow::Relayed(_));
+            self.close(now, &key, flow, FlowClose::Limit);
+            if is_enough {
+                return Ok(());
+            }
+        }
+        Err(DropReason::FlowLimit)
     }
 
     /// Chooses an endpoint of `backend` and opens the socket towards it.
