@@ -2,7 +2,6 @@
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute, not their helpers")]
-#![allow(dead_code, reason = "the support module serves tests that come with TLS and UDP")]
 
 #[path = "../support/pki.rs"]
 mod pki;

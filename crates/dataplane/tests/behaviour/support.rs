@@ -80,10 +80,6 @@ impl Proxy {
         report.await.expect("the report should come in time").unwrap().clone()
     }
 
-    pub fn dataplane(&self) -> &Dataplane {
-        &self.dataplane
-    }
-
     pub async fn shutdown(&self, grace: Duration) -> Shutdown {
         tokio::time::timeout(DEADLINE, self.dataplane.shutdown(grace)).await.unwrap()
     }
