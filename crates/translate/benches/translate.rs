@@ -10,7 +10,7 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gwapi::core::{EndpointSlice, ServiceSpec, SliceEndpoint, SlicePort};
@@ -21,6 +21,10 @@ use gwapi::{
 };
 use k8s_openapi::ByteString;
 use world::OwnedWorld;
+
+/// The allocator of the binary: a translation is mostly small strings.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The bound for the largest world.
 const BOUND: Duration = Duration::from_millis(50);
@@ -38,15 +42,25 @@ fn benches(criterion: &mut Criterion) {
         let translation = world.translate();
         assert!(translation.findings.is_empty(), "{:?}", translation.findings.first());
         criterion.bench_function(&name, |bencher| bencher.iter(|| black_box(world.translate())));
-        let best = (0..10).map(|_| timed(&world)).min().unwrap_or_default();
-        assert!(best <= BOUND, "{name}: {best:?} is more than {BOUND:?}");
+        let average = on_cpu(&world);
+        assert!(average <= BOUND, "{name}: {average:?} is more than {BOUND:?}");
     }
 }
 
-fn timed(world: &OwnedWorld) -> Duration {
-    let start = Instant::now();
-    black_box(world.translate());
-    start.elapsed()
+/// The time that one translation is on the CPU: what it takes when no neighbour is there. The
+/// kernel counts in ticks, so it is an average over many.
+fn on_cpu(world: &OwnedWorld) -> Duration {
+    const RUNS: u32 = 40;
+    let clock = || {
+        let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let nanoseconds = text.split(' ').next().and_then(|number| number.parse().ok());
+        Duration::from_nanos(nanoseconds.expect("a kernel with schedstat"))
+    };
+    let start = clock();
+    for _ in 0..RUNS {
+        black_box(world.translate());
+    }
+    (clock() - start) / RUNS
 }
 
 /// Of five listeners one is TCP, one UDP, one terminates TLS and two pass it through; TLS listeners

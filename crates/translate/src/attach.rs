@@ -2,11 +2,11 @@
 //! programmed, whether the backends resolve and whether an older route is there already make no
 //! difference here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gwapi::listeners::FromNamespaces;
 use gwapi::reasons::Reason;
-use gwapi::{GATEWAY_GROUP, Kind, ObjectKey, ObjectRef, ParentRef};
+use gwapi::{GATEWAY_GROUP, Kind, ObjectKey, ParentRef};
 
 use crate::gateways::Gateway;
 use crate::hostnames::{Hostname, overlap};
@@ -42,21 +42,26 @@ pub(crate) struct Attachment<'a> {
 impl Attachment<'_> {
     /// Its path in the route.
     pub(crate) fn field(&self) -> String {
-        format!("spec.parentRefs[{}]", self.index)
+        field(self.index)
     }
 }
 
+fn field(index: usize) -> String {
+    format!("spec.parentRefs[{index}]")
+}
+
 /// A Gateway or ListenerSet as routes see it.
+#[derive(Default)]
 struct Parent<'l, 'a> {
     listeners: Vec<&'l Listener<'a>>,
+    /// The same by name.
+    by_name: HashMap<&'l str, Vec<&'l Listener<'a>>>,
     /// Set where the Gateway does not let the ListenerSet in.
     is_shut: bool,
 }
 
-/// The Gateways and ListenerSets that are ours.
-struct Parents<'l, 'a> {
-    by_key: BTreeMap<ObjectRef, Parent<'l, 'a>>,
-}
+/// The Gateways and ListenerSets that are ours, by kind, namespace and name.
+struct Parents<'l, 'a>(HashMap<(Kind, &'l str, &'l str), Parent<'l, 'a>>);
 
 /// Attaches every route.
 pub(crate) fn attach<'a>(
@@ -75,8 +80,7 @@ pub(crate) fn attach<'a>(
             if entries.iter().any(|entry| entry.parent == parent_ref) {
                 continue;
             }
-            let field = format!("spec.parentRefs[{index}]");
-            let outcome = decide(route, parent_ref, parent, namespaces, &field);
+            let outcome = decide(route, parent_ref, parent, namespaces, index);
             for id in outcome.iter().flatten() {
                 let attached = attachments.by_listener.entry(*id).or_default();
                 if attached.last() != Some(&route.id) {
@@ -92,40 +96,56 @@ pub(crate) fn attach<'a>(
     attachments
 }
 
-/// The object that a parentRef names, if it is of a kind that routes attach to.
-pub(crate) fn parent_object(route: &Route<'_>, parent: &ParentRef) -> Option<ObjectRef> {
+/// Kind, namespace and name of the object that a parentRef names, if it is of a kind that routes
+/// attach to.
+pub(crate) fn parent_of<'p>(
+    route: &'p Route<'_>,
+    parent: &'p ParentRef,
+) -> Option<(Kind, &'p str, &'p str)> {
     let kind = [Kind::Gateway, Kind::ListenerSet]
         .into_iter()
         .find(|kind| parent.group() == GATEWAY_GROUP && parent.kind() == kind.as_str())?;
     let namespace = parent.namespace.as_ref().unwrap_or(&route.key.namespace);
-    Some(ObjectRef::new(kind, ObjectKey::new(namespace.as_str(), parent.name.as_str())))
+    Some((kind, namespace, &parent.name))
+}
+
+fn place(kind: Kind, key: &ObjectKey) -> (Kind, &str, &str) {
+    (kind, &key.namespace, &key.name)
 }
 
 impl<'l, 'a> Parents<'l, 'a> {
     fn of(
-        gateways: &[Gateway<'a>],
-        sets: &[ListenerSet<'a>],
+        gateways: &'l [Gateway<'a>],
+        sets: &'l [ListenerSet<'a>],
         listeners: &'l [Listener<'a>],
     ) -> Self {
-        let mut by_key = BTreeMap::new();
+        let mut parents = HashMap::new();
         for gateway in gateways {
-            let parent = Parent { listeners: vec![], is_shut: false };
-            by_key.insert(ObjectRef::new(Kind::Gateway, gateway.key.clone()), parent);
+            parents.insert(place(Kind::Gateway, gateway.key), Parent::default());
         }
         for set in sets {
-            let parent = Parent { listeners: vec![], is_shut: set.refusal.is_some() };
-            by_key.insert(ObjectRef::new(Kind::ListenerSet, set.key.clone()), parent);
+            let parent = Parent { is_shut: set.refusal.is_some(), ..Parent::default() };
+            parents.insert(place(Kind::ListenerSet, set.key), parent);
         }
         for listener in listeners {
-            if let Some(parent) = by_key.get_mut(&listener.owner()) {
+            let owner = match listener.set {
+                None => place(Kind::Gateway, listener.gateway.key),
+                Some(set) => place(Kind::ListenerSet, set.key),
+            };
+            if let Some(parent) = parents.get_mut(&owner) {
                 parent.listeners.push(listener);
+                parent.by_name.entry(&listener.spec.name).or_default().push(listener);
             }
         }
-        Self { by_key }
+        Self(parents)
     }
 
-    fn get(&self, route: &Route<'_>, parent: &ParentRef) -> Option<&Parent<'l, 'a>> {
-        self.by_key.get(&parent_object(route, parent)?)
+    fn get<'p>(
+        &'p self,
+        route: &'p Route<'_>,
+        parent: &'p ParentRef,
+    ) -> Option<&'p Parent<'p, 'p>> {
+        self.0.get(&parent_of(route, parent)?)
     }
 }
 
@@ -135,22 +155,24 @@ fn decide(
     parent_ref: &ParentRef,
     parent: &Parent<'_, '_>,
     namespaces: &Namespaces<'_>,
-    field: &str,
+    index: usize,
 ) -> Result<Vec<ListenerId>, Cause> {
     if let Some(refusal) = &route.refusal {
         return Err(refusal.clone());
     }
     if parent.is_shut {
         let message = format!("ListenerSet {} is not admitted by its Gateway", parent_ref.name);
-        return Err(Cause::new(Reason::NotAllowedByListeners, field, message));
+        return Err(Cause::new(Reason::NotAllowedByListeners, field(index), message));
     }
-    let is_named = |listener: &&Listener<'_>| {
-        parent_ref.section_name.as_ref().is_none_or(|name| *name == listener.spec.name)
-            && parent_ref.port.is_none_or(|port| port == listener.spec.port)
+    let candidates = match &parent_ref.section_name {
+        Some(name) => parent.by_name.get(name.as_str()).map(Vec::as_slice).unwrap_or_default(),
+        None => &parent.listeners,
     };
-    let named: Vec<_> = parent.listeners.iter().copied().filter(is_named).collect();
+    let is_of_port =
+        |listener: &&Listener<'_>| parent_ref.port.is_none_or(|port| port == listener.spec.port);
+    let named: Vec<_> = candidates.iter().copied().filter(is_of_port).collect();
     if named.is_empty() {
-        return Err(no_matching_parent(route, parent_ref, parent, field));
+        return Err(no_matching_parent(route, parent_ref, parent, index));
     }
     let admits_namespace = |listener: &Listener<'_>| {
         let from = &listener.spec.namespaces;
@@ -162,7 +184,7 @@ fn decide(
         .filter(|listener| listener.takes(route.kind) && admits_namespace(listener))
         .collect();
     if admitting.is_empty() {
-        return Err(not_allowed(route, &named, field));
+        return Err(not_allowed(route, &named, index));
     }
     let matching: Vec<_> = admitting
         .iter()
@@ -184,7 +206,7 @@ fn no_matching_parent(
     route: &Route<'_>,
     parent_ref: &ParentRef,
     parent: &Parent<'_, '_>,
-    field: &str,
+    index: usize,
 ) -> Cause {
     let mut wanted = vec![];
     if let Some(name) = &parent_ref.section_name {
@@ -204,10 +226,10 @@ fn no_matching_parent(
             .map(|listener| format!("{} on port {}", listener.spec.name, listener.spec.port));
         message.push_str(&format!(": it has {}", enumerate(found)));
     }
-    Cause::new(Reason::NoMatchingParent, field, message)
+    Cause::new(Reason::NoMatchingParent, field(index), message)
 }
 
-fn not_allowed(route: &Route<'_>, named: &[&Listener<'_>], field: &str) -> Cause {
+fn not_allowed(route: &Route<'_>, named: &[&Listener<'_>], index: usize) -> Cause {
     let is_of_kind = |listener: &&&Listener<'_>| listener.takes(route.kind);
     let by_namespace: Vec<_> = named.iter().filter(is_of_kind).collect();
     if by_namespace.is_empty() {
@@ -218,7 +240,7 @@ fn not_allowed(route: &Route<'_>, named: &[&Listener<'_>], field: &str) -> Cause
         });
         let expected = route.kind.as_str();
         let message = format!("{}: expected one that takes {expected}", enumerate(found));
-        return Cause::new(Reason::NotAllowedByListeners, field, message);
+        return Cause::new(Reason::NotAllowedByListeners, field(index), message);
     }
     let found = by_namespace.iter().map(|listener| {
         let from = match &listener.spec.namespaces {
@@ -231,7 +253,7 @@ fn not_allowed(route: &Route<'_>, named: &[&Listener<'_>], field: &str) -> Cause
     });
     let names = by_namespace.iter().map(|listener| listener.spec.name.clone());
     let message = format!("{}, not from {}", enumerate(found), route.key.namespace);
-    Cause::new(Reason::NotAllowedByListeners, field, message).with_fix(format!(
+    Cause::new(Reason::NotAllowedByListeners, field(index), message).with_fix(format!(
         "let allowedRoutes.namespaces of listener {} admit namespace {}, or move the route",
         enumerate(names),
         route.key.namespace

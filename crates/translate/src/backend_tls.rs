@@ -44,7 +44,7 @@ pub(crate) struct Policy<'a> {
     /// Its key.
     pub(crate) key: &'a ObjectKey,
     /// Its place in the order of precedence.
-    age: Age,
+    age: Age<'a>,
     /// The object.
     pub(crate) object: &'a BackendTlsPolicy,
     /// Its targets, with their path in the policy.
@@ -75,7 +75,7 @@ impl<'a> Policies<'a> {
     ) -> Self {
         let mut policies: Vec<_> =
             objects.iter().map(|(key, object)| Policy::read(key, object, certificates)).collect();
-        policies.sort_by(|a, b| a.age.cmp(&b.age));
+        policies.sort_by_key(|policy| policy.age);
         let mut by_target: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
         for (place, policy) in policies.iter().enumerate() {
             for (_, target) in &policy.targets {
@@ -89,6 +89,9 @@ impl<'a> Policies<'a> {
     ///
     /// Spec: GEP-1897: one for the port beats one for the Service; among equals the oldest.
     pub(crate) fn select(&self, port: &ServicePort<'_>) -> Option<&Policy<'a>> {
+        if self.policies.is_empty() {
+            return None;
+        }
         let of_port = Target { service: port.service.clone(), port: Some(port.name.to_owned()) };
         let of_service = Target { service: port.service.clone(), port: None };
         self.winner(&of_port).or_else(|| self.winner(&of_service))
@@ -120,7 +123,7 @@ impl<'a> Policies<'a> {
             let message = format!(
                 "BackendTLSPolicy {} has the same target ({})",
                 winner.key.name,
-                winner.age.advantage(&policy.age)
+                winner.age.advantage(policy.age)
             );
             Some(Cause::new(Reason::Conflicted, field.as_str(), message))
         });

@@ -19,8 +19,8 @@ const MAX_WEIGHT: u32 = 1_000_000;
 
 /// One backendRef of a route.
 pub(crate) struct Backend<'a> {
-    /// Its path in the route.
-    pub(crate) field: String,
+    /// Its place in `backendRefs`.
+    index: usize,
     /// Its name for logs and metrics.
     pub(crate) name: Arc<BackendName>,
     /// Its share.
@@ -29,11 +29,22 @@ pub(crate) struct Backend<'a> {
     pub(crate) port: Result<ServicePort<'a>, Cause>,
 }
 
+impl Backend<'_> {
+    /// Its path in the route.
+    pub(crate) fn field(&self) -> String {
+        field(self.index, "")
+    }
+}
+
+fn field(index: usize, field: &str) -> String {
+    format!("spec.rules[0].backendRefs[{index}]{field}")
+}
+
 /// A port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServicePort<'a> {
     /// The Service.
-    pub(crate) service: ObjectKey,
+    pub(crate) service: &'a ObjectKey,
     /// TCP or UDP.
     pub(crate) transport: Transport,
     /// Its number.
@@ -62,7 +73,6 @@ fn resolve<'a>(
     grants: &Grants<'_>,
 ) -> Vec<Backend<'a>> {
     let backend = |(index, backend): (usize, &BackendRef)| {
-        let field = format!("spec.rules[0].backendRefs[{index}]");
         let namespace = backend.namespace.as_ref().unwrap_or(&route.key.namespace);
         let port = backend.port.and_then(|port| u16::try_from(port).ok());
         Backend {
@@ -72,8 +82,8 @@ fn resolve<'a>(
                 port: port.unwrap_or_default(),
             }),
             weight: backend.weight().min(MAX_WEIGHT),
-            port: resolve_port(route, backend, &field, services, grants),
-            field,
+            port: resolve_port(route, backend, index, services, grants),
+            index,
         }
     };
     route.backends.iter().enumerate().map(backend).collect()
@@ -84,7 +94,7 @@ fn resolve<'a>(
 fn resolve_port<'a>(
     route: &Route<'_>,
     backend: &BackendRef,
-    field: &str,
+    index: usize,
     services: &'a ByKey<Service>,
     grants: &Grants<'_>,
 ) -> Result<ServicePort<'a>, Cause> {
@@ -94,45 +104,41 @@ fn resolve_port<'a>(
             backend.kind(),
             backend.group()
         );
-        return Err(Cause::new(Reason::InvalidKind, format!("{field}.kind"), message));
+        return Err(Cause::new(Reason::InvalidKind, field(index, ".kind"), message));
     }
     let namespace = backend.namespace.as_ref().unwrap_or(&route.key.namespace);
     let key = ObjectKey::new(namespace.as_str(), backend.name.as_str());
-    grants.check(
-        route.kind.kind(),
-        &route.key.namespace,
-        Kind::Service,
-        &key,
-        &format!("{field}.namespace"),
-    )?;
-    let Some(service) = services.get(&key) else {
+    grants.check(route.kind.kind(), &route.key.namespace, Kind::Service, &key, || {
+        field(index, ".namespace")
+    })?;
+    let Some((key, service)) = services.get_key_value(&key) else {
         let message = format!("Service {key} does not exist");
-        return Err(Cause::new(Reason::BackendNotFound, format!("{field}.name"), message));
+        return Err(Cause::new(Reason::BackendNotFound, field(index, ".name"), message));
     };
     if service.spec.r#type.as_deref() == Some("ExternalName") {
         // CVE-2021-25740: its name leads wherever the author of the Service likes.
         let message = format!(
             "Service {key} is of type ExternalName: expected one with endpoints of its own"
         );
-        return Err(Cause::new(Reason::InvalidKind, format!("{field}.name"), message));
+        return Err(Cause::new(Reason::InvalidKind, field(index, ".name"), message));
     }
-    find_port(route, &key, service, backend.port, format!("{field}.port"))
+    find_port(route, key, service, backend.port, || field(index, ".port"))
 }
 
 /// Finds a port by number and transport: a DNS Service has 53 twice.
 fn find_port<'a>(
     route: &Route<'_>,
-    key: &ObjectKey,
+    key: &'a ObjectKey,
     service: &'a Service,
     wanted: Option<i32>,
-    field: String,
+    field: impl FnOnce() -> String,
 ) -> Result<ServicePort<'a>, Cause> {
     let transport = route.kind.transport();
     let protocol = protocol(transport);
     let Some(wanted) = wanted else {
         let message =
             format!("no port: expected one of Service {key}, which has {}", ports(service));
-        return Err(Cause::new(Reason::BackendNotFound, field, message));
+        return Err(Cause::new(Reason::BackendNotFound, field(), message));
     };
     let mut of_number = service.spec.ports.iter().filter(|port| port.port == wanted).peekable();
     let other = of_number.peek().map(|port| port.protocol().to_owned());
@@ -140,13 +146,13 @@ fn find_port<'a>(
         && let Ok(number) = u16::try_from(port.port)
     {
         let name = port.name.as_deref().unwrap_or_default();
-        return Ok(ServicePort { service: key.clone(), transport, number, name });
+        return Ok(ServicePort { service: key, transport, number, name });
     }
     let right = service.spec.ports.iter().find(|port| port.protocol() == protocol);
     let cause = match other {
         Some(other) => Cause::new(
             Reason::UnsupportedProtocol,
-            field,
+            field(),
             format!(
                 "port {wanted} of Service {key} is {other}, but a {} needs {protocol}: the Service \
                  has {}",
@@ -156,7 +162,7 @@ fn find_port<'a>(
         ),
         None => Cause::new(
             Reason::BackendNotFound,
-            field,
+            field(),
             format!("Service {key} has no port {wanted}: it has {}", ports(service)),
         ),
     };

@@ -77,7 +77,7 @@ impl<'a> Certificates<'a> {
         }
         let namespace_of_secret = secret.namespace.as_deref().unwrap_or(namespace);
         let key = ObjectKey::new(namespace_of_secret, secret.name.as_str());
-        grants.check(from, namespace, Kind::Secret, &key, field)?;
+        grants.check(from, namespace, Kind::Secret, &key, || field.to_owned())?;
         self.read_identity(key).map_err(|problem| Cause::new(invalid, field, problem))
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn settle(
     let settled = listeners.iter().filter_map(|listener| {
         let attached = attachments.by_listener.get(&listener.id)?;
         let mut attached: Vec<_> = attached.iter().filter_map(|id| find(routes, *id)).collect();
-        attached.sort_by(|a, b| a.age.cmp(&b.age));
+        attached.sort_by_key(|route| route.age);
         let mut claim = Claim::default();
         for route in attached {
             claim.add(route, listener);

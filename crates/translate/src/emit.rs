@@ -1,12 +1,12 @@
 //! Everything that was decided, as snapshots. Decides nothing but what the data plane has to be
 //! told: which sockets, which routes at each, which clusters behind them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use snapshot::{
-    App, Bind, BindKey, Limits, Port, Snapshot, SniTable, TcpApp, Timeouts, TlsApp, TlsListener,
-    TlsMode, TlsServer, Transport, UdpApp,
+    App, Bind, BindKey, Limits, Port, Snapshot, SniTable, Target, TcpApp, Timeouts, TlsApp,
+    TlsListener, TlsMode, TlsServer, Transport, UdpApp,
 };
 
 use crate::acceptance::{Acceptance, Role};
@@ -171,18 +171,11 @@ impl<'l, 'a> Emitter<'l, 'a> {
     }
 
     fn add_clusters(&self, snapshot: &mut Snapshot) {
-        let mut named = BTreeSet::new();
-        for bind in snapshot.binds.values() {
-            for route in bind.routes() {
-                named.extend(route.targets.iter().filter_map(|weighted| match &weighted.target {
-                    snapshot::Target::Cluster(key) => Some(key),
-                    snapshot::Target::Reject(_) => None,
-                }));
-            }
-        }
-        let clusters = named.into_iter().filter_map(|key| {
-            let cluster = self.targets.cluster(key)?;
-            Some((key.clone(), Arc::clone(cluster)))
+        let routes = snapshot.binds.values().flat_map(|bind| bind.routes());
+        let targets = routes.flat_map(|route| &route.targets);
+        let clusters = targets.filter_map(|weighted| match &weighted.target {
+            Target::Cluster(key) => Some((key.clone(), Arc::clone(self.targets.cluster(key)?))),
+            Target::Reject(_) => None,
         });
         snapshot.clusters = clusters.collect();
     }

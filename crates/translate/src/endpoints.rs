@@ -1,7 +1,7 @@
 //! The endpoints of a Service port, from EndpointSlices: which addresses may be dialled and in what
 //! state they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use gwapi::core::{SERVICE_NAME_LABEL, SliceEndpoint, SlicePort};
@@ -13,7 +13,7 @@ use crate::{ResolvedNames, World};
 
 /// All EndpointSlices by Service, and what must not be dialled.
 pub(crate) struct Endpoints<'a> {
-    by_service: BTreeMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
+    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
     names: &'a ResolvedNames,
     trust: Trust,
     own: OwnSockets,
@@ -76,7 +76,7 @@ impl OwnSockets {
 impl<'a> Endpoints<'a> {
     /// Sorts the slices by the Service that their label names.
     pub(crate) fn new(world: &World<'a>, own: OwnSockets) -> Self {
-        let mut by_service: BTreeMap<_, Vec<&EndpointSlice>> = BTreeMap::new();
+        let mut by_service: HashMap<_, Vec<&EndpointSlice>> = HashMap::new();
         for (key, slice) in &world.objects.endpoint_slices {
             let labels = slice.metadata.labels.as_ref();
             if let Some(service) = labels.and_then(|labels| labels.get(SERVICE_NAME_LABEL)) {
@@ -92,55 +92,53 @@ impl<'a> Endpoints<'a> {
 
     /// The endpoints of this port.
     pub(crate) fn of(&self, port: &ServicePort<'_>) -> Found {
-        let ObjectKey { namespace, name } = &port.service;
+        let ObjectKey { namespace, name } = port.service;
         let slices = self.by_service.get(&(namespace.as_str(), name.as_str()));
         let mut found = Found::default();
-        let mut states: BTreeMap<SocketAddr, EndpointState> = BTreeMap::new();
         for slice in slices.into_iter().flatten() {
             for number in slice.ports.iter().filter_map(|candidate| number(candidate, port)) {
                 for endpoint in &slice.endpoints {
-                    let state = state(endpoint);
-                    for address in self.addresses(slice, endpoint, &mut found) {
-                        let address = SocketAddr::new(address, number);
-                        if self.own.contain(port.transport, address) {
-                            found.own_sockets.insert(address);
-                            continue;
-                        }
-                        // An endpoint may stand in two slices while it moves from one to the
-                        // other: the better state is the newer one or costs one failed attempt.
-                        let known = states.entry(address).or_insert(state);
-                        *known = (*known).min(state);
-                    }
+                    self.add(slice, endpoint, (port.transport, number), &mut found);
                 }
             }
         }
-        found.endpoints =
-            states.into_iter().map(|(address, state)| Endpoint { address, state }).collect();
+        // An endpoint may stand in two slices while it moves from one to the other: the better
+        // state is the newer one or costs one failed attempt.
+        found.endpoints.sort_unstable();
+        found.endpoints.dedup_by_key(|endpoint| endpoint.address);
         found
     }
 
-    fn addresses(
+    fn add(
         &self,
         slice: &EndpointSlice,
         endpoint: &SliceEndpoint,
+        (transport, number): (Transport, u16),
         found: &mut Found,
-    ) -> Vec<IpAddr> {
+    ) {
         // Spec: all addresses of an endpoint are one and the same; consumers use the first.
-        let Some(text) = endpoint.addresses.first() else { return vec![] };
-        if slice.address_type == "FQDN" {
-            if self.trust == Trust::Operator {
-                return self.names.get(text).cloned().unwrap_or_default();
+        let Some(text) = endpoint.addresses.first() else { return };
+        let is_trusted = self.trust == Trust::Operator;
+        let address = text.parse::<IpAddr>().ok().filter(|_| slice.address_type != "FQDN");
+        let resolved = match &address {
+            Some(address) => std::slice::from_ref(address),
+            None if slice.address_type != "FQDN" => &[],
+            None if is_trusted => self.names.get(text).map(Vec::as_slice).unwrap_or_default(),
+            None => {
+                found.unsafe_addresses.insert(text.clone());
+                return;
             }
-            found.unsafe_addresses.insert(text.clone());
-            return vec![];
+        };
+        for address in resolved.iter().map(IpAddr::to_canonical) {
+            let socket = SocketAddr::new(address, number);
+            if !is_trusted && is_unsafe(address) {
+                found.unsafe_addresses.insert(text.clone());
+            } else if self.own.contain(transport, socket) {
+                found.own_sockets.insert(socket);
+            } else {
+                found.endpoints.push(Endpoint { address: socket, state: state(endpoint) });
+            }
         }
-        let Ok(address) = text.parse::<IpAddr>() else { return vec![] };
-        let address = address.to_canonical();
-        if self.trust == Trust::Tenants && is_unsafe(address) {
-            found.unsafe_addresses.insert(text.clone());
-            return vec![];
-        }
-        vec![address]
     }
 }
 

@@ -167,7 +167,7 @@ impl AuthorityRef<'_> {
             ));
         }
         let key = ObjectKey::new(self.namespace.unwrap_or(namespace), self.name);
-        grants.check(Kind::Gateway, namespace, Kind::ConfigMap, &key, field)?;
+        grants.check(Kind::Gateway, namespace, Kind::ConfigMap, &key, || field.to_owned())?;
         certificates
             .authorities(key)
             .map_err(|problem| Cause::new(Reason::InvalidCaCertificateRef, field, problem))

@@ -53,7 +53,7 @@ pub(crate) fn ours<'a>(
             Some((Age::of(key, &object.metadata), key, object.as_ref(), class))
         })
         .collect();
-    found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    found.sort_by_key(|(age, ..)| *age);
     found
         .into_iter()
         .enumerate()

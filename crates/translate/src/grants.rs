@@ -59,7 +59,7 @@ impl<'a> Grants<'a> {
         namespace: &str,
         to: Kind,
         target: &ObjectKey,
-        field: &str,
+        field: impl FnOnce() -> String,
     ) -> Result<(), Cause> {
         if self.permits(from, namespace, to, target) {
             return Ok(());
@@ -69,7 +69,7 @@ impl<'a> Grants<'a> {
              {to} {}",
             target.namespace, target.name
         );
-        Err(Cause::new(Reason::RefNotPermitted, field, message).with_fix(format!(
+        Err(Cause::new(Reason::RefNotPermitted, field(), message).with_fix(format!(
             "add a ReferenceGrant in namespace {} with from {{group: {}, kind: {from}, namespace: \
              {namespace}}} and to {{group: {:?}, kind: {to}, name: {}}}",
             target.namespace,

@@ -28,7 +28,7 @@ pub(crate) struct ListenerSet<'a> {
 }
 
 /// The key of the Gateway that a set names, if it names a Gateway.
-pub(crate) fn parent_of(key: &ObjectKey, set: &gwapi::ListenerSet) -> Option<ObjectKey> {
+pub(crate) fn gateway_of(key: &ObjectKey, set: &gwapi::ListenerSet) -> Option<ObjectKey> {
     let parent = &set.spec.parent_ref;
     let names_gateway = parent.group.as_deref().unwrap_or(GATEWAY_GROUP) == GATEWAY_GROUP
         && parent.kind.as_deref().unwrap_or("Gateway") == Kind::Gateway.as_str();
@@ -49,11 +49,11 @@ pub(crate) fn ours<'a>(
     let mut found: Vec<_> = objects
         .iter()
         .filter_map(|(key, object)| {
-            let gateway = *by_key.get(&parent_of(key, object)?)?;
+            let gateway = *by_key.get(&gateway_of(key, object)?)?;
             Some((gateway.ordinal, Age::of(key, &object.metadata), key, object.as_ref(), gateway))
         })
         .collect();
-    found.sort_by(|(a, a_age, ..), (b, b_age, ..)| (a, a_age).cmp(&(b, b_age)));
+    found.sort_by_key(|(gateway, age, ..)| (*gateway, *age));
     found
         .into_iter()
         .enumerate()

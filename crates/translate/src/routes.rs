@@ -49,7 +49,7 @@ impl RouteKind {
 }
 
 /// The place of a route among all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RouteId(usize);
 
 /// A route of any kind.
@@ -63,7 +63,7 @@ pub(crate) struct Route<'a> {
     /// Its metadata.
     pub(crate) metadata: &'a ObjectMeta,
     /// Its place in the order of precedence.
-    pub(crate) age: Age,
+    pub(crate) age: Age<'a>,
     /// Its name for logs and metrics.
     pub(crate) name: Arc<RouteName>,
     /// Where it wants to attach.

@@ -5,8 +5,8 @@ use gwapi::{DEFAULT_CLASS, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef};
 
 use super::{Finding, Severity, warning};
 use crate::Addresses;
-use crate::attach::parent_object;
-use crate::listener_sets::parent_of;
+use crate::attach::parent_of;
+use crate::listener_sets::gateway_of;
 use crate::routes::Route;
 use crate::status::{Outcome, Statuses};
 
@@ -49,7 +49,7 @@ fn gateways(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
 
 fn listener_sets(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
     outcome.world.objects.listener_sets.iter().filter_map(|(key, set)| {
-        let parent = parent_of(key, set);
+        let parent = gateway_of(key, set);
         let exists = |key: &ObjectKey| outcome.world.objects.gateways.contains_key(key);
         if parent.as_ref().is_some_and(exists) {
             return None;
@@ -65,29 +65,33 @@ fn listener_sets(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
 
 fn of_route(route: &Route<'_>, outcome: &Outcome<'_, '_>) -> Vec<Finding> {
     let objects = &outcome.world.objects;
-    let exists = |parent: &ObjectRef| match parent.kind {
-        Kind::ListenerSet => objects.listener_sets.contains_key(&parent.key),
-        _ => objects.gateways.contains_key(&parent.key),
+    let entries = outcome.attachments.by_route.get(&route.id).map_or(0, Vec::len);
+    if entries == route.parents.len() && entries > 0 {
+        return vec![];
+    }
+    let exists = |kind, key: &ObjectKey| match kind {
+        Kind::ListenerSet => objects.listener_sets.contains_key(key),
+        _ => objects.gateways.contains_key(key),
     };
     let mut findings = vec![];
     for (index, parent) in route.parents.iter().enumerate() {
         let field = format!("spec.parentRefs[{index}]");
-        let found = match parent_object(route, parent) {
-            None => {
-                // Meant for a mesh or for another controller, most likely.
-                let message = format!(
-                    "kind {} of group {:?} is not served: expected a Gateway or a ListenerSet of \
-                     group {GATEWAY_GROUP}",
-                    parent.kind(),
-                    parent.group()
-                );
-                findings.push(warning(route.object(), Some(field), "parent-not-found", message));
-                continue;
-            }
-            Some(parent) if exists(&parent) => continue,
-            Some(parent) => format!("{parent} does not exist"),
+        let Some((kind, namespace, name)) = parent_of(route, parent) else {
+            // Meant for a mesh or for another controller, most likely.
+            let message = format!(
+                "kind {} of group {:?} is not served: expected a Gateway or a ListenerSet of \
+                 group {GATEWAY_GROUP}",
+                parent.kind(),
+                parent.group()
+            );
+            findings.push(warning(route.object(), Some(field), "parent-not-found", message));
+            continue;
         };
-        findings.push(error(route.object(), &field, "parent-not-found", found));
+        let key = ObjectKey::new(namespace, name);
+        if !exists(kind, &key) {
+            let found = format!("{kind} {key} does not exist");
+            findings.push(error(route.object(), &field, "parent-not-found", found));
+        }
     }
     if route.parents.is_empty() {
         let found = "no parentRef: the route attaches to nothing".to_owned();

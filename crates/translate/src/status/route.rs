@@ -116,7 +116,7 @@ fn effective(
         let message = format!(
             "{what} of listener {} is served by {who} ({})",
             listener.spec.name,
-            winner.age.advantage(&route.age)
+            winner.age.advantage(route.age)
         );
         let (field, fix) = match loss.hostname {
             Some(_) => {
