@@ -152,3 +152,20 @@ fn findings() -> Vec<String> {
     found.dedup();
     found
 }
+
+#[test]
+fn files_that_the_architecture_names_exist() {
+    let root = tree::root();
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("a page");
+    let spans = page.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let mut checked = 0;
+    for span in spans {
+        let Some((name, path)) = span.split_once('/') else { continue };
+        let sources = root.join("crates").join(name).join("src");
+        if sources.exists() && (path.ends_with(".rs") || path.ends_with('/')) {
+            checked += 1;
+            assert!(sources.join(path).exists(), "ARCHITECTURE.md: there is no {span}");
+        }
+    }
+    assert!(checked > 10, "only {checked} files were found on the page");
+}
