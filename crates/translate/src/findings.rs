@@ -23,6 +23,22 @@ pub enum Severity {
     Warning,
 }
 
+/// The ids of findings that no condition tells, sorted. Every other id is a condition's reason.
+pub const IDS: [&str; 12] = [
+    "certificate-expired",
+    "certificate-expiring",
+    "certificate-name-mismatch",
+    "certificate-not-yet-valid",
+    "class-not-found",
+    "endpoint-is-listener",
+    "host-on-tcp",
+    "no-ready-endpoints",
+    "one-route-per-port",
+    "parent-not-found",
+    "policy-without-effect",
+    "unsafe-endpoint",
+];
+
 /// One thing to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
@@ -34,7 +50,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Stable name, also the heading in the troubleshooting page: a condition's reason
-    /// (`BackendNotFound`), or kebab-case where no condition says it (`no-ready-endpoints`).
+    /// (`BackendNotFound`), or one of [`IDS`] where no condition says it.
     pub id: String,
     /// What is wrong, with the value found and the value expected.
     pub message: String,

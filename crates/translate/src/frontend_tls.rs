@@ -11,7 +11,7 @@ use gwapi::reasons::Reason;
 use gwapi::{Kind, ObjectKey};
 use snapshot::ClientAuth;
 
-use crate::certs::Certificates;
+use crate::certs::{Authorities, Certificates};
 use crate::grants::Grants;
 use crate::status::Cause;
 
@@ -32,6 +32,12 @@ pub(crate) struct Validation {
     pub(crate) problems: Vec<Cause>,
 }
 
+/// What is asked for: of all ports, or of one.
+struct Wanted<'a> {
+    authorities: Vec<AuthorityRef<'a>>,
+    mode: Mode,
+}
+
 /// A reference to certificate authorities. Group and kind have no defaults.
 struct AuthorityRef<'a> {
     group: &'a str,
@@ -46,6 +52,30 @@ enum Mode {
     ValidOnly,
     InsecureFallback,
 }
+
+macro_rules! wanted_from {
+    ($validation:ident, $mode:ident) => {
+        impl<'a> From<&'a gw::$validation> for Wanted<'a> {
+            fn from(validation: &'a gw::$validation) -> Self {
+                let authorities =
+                    validation.ca_certificate_refs.iter().map(|authority| AuthorityRef {
+                        group: &authority.group,
+                        kind: &authority.kind,
+                        namespace: authority.namespace.as_deref(),
+                        name: &authority.name,
+                    });
+                let mode = match validation.mode {
+                    Some(gw::$mode::AllowInsecureFallback) => Mode::InsecureFallback,
+                    Some(gw::$mode::AllowValidOnly) | None => Mode::ValidOnly,
+                };
+                Self { authorities: authorities.collect(), mode }
+            }
+        }
+    };
+}
+
+wanted_from!(GatewayTlsFrontendDefaultValidation, GatewayTlsFrontendDefaultValidationMode);
+wanted_from!(GatewayTlsFrontendPerPortTlsValidation, GatewayTlsFrontendPerPortTlsValidationMode);
 
 impl FrontendTls {
     /// Reads `spec.tls.frontend`. A port's own entry replaces the default wholly; one without
@@ -62,47 +92,22 @@ impl FrontendTls {
         let Some(spec) = tls.and_then(|tls| tls.frontend.as_ref()) else {
             return frontend;
         };
-        let mut resolve = |refs: Vec<AuthorityRef<'_>>, mode, field: &str| {
-            if mode == Mode::InsecureFallback && frontend.insecure_field.is_none() {
+        let mut resolve = |wanted: Wanted<'_>, field: &str| {
+            if wanted.mode == Mode::InsecureFallback && frontend.insecure_field.is_none() {
                 frontend.insecure_field = Some(format!("{field}.mode"));
             }
-            Validation::resolve(&key.namespace, &refs, mode, field, grants, certificates)
+            Validation::resolve(&key.namespace, &wanted, field, grants, certificates)
         };
         if let Some(validation) = &spec.default.validation {
-            let mode = match validation.mode {
-                Some(gw::GatewayTlsFrontendDefaultValidationMode::AllowInsecureFallback) => {
-                    Mode::InsecureFallback
-                }
-                _ => Mode::ValidOnly,
-            };
-            let refs = validation.ca_certificate_refs.iter().map(|authority| AuthorityRef {
-                group: &authority.group,
-                kind: &authority.kind,
-                namespace: authority.namespace.as_deref(),
-                name: &authority.name,
-            });
-            frontend.default =
-                resolve(refs.collect(), mode, "spec.tls.frontend.default.validation");
+            let field = "spec.tls.frontend.default.validation";
+            frontend.default = resolve(validation.into(), field);
         }
         for (index, port) in spec.per_port.iter().flatten().enumerate() {
-            let Some(validation) = &port.tls.validation else {
-                frontend.per_port.insert(port.port, Validation::none());
-                continue;
-            };
-            let mode = match validation.mode {
-                Some(gw::GatewayTlsFrontendPerPortTlsValidationMode::AllowInsecureFallback) => {
-                    Mode::InsecureFallback
-                }
-                _ => Mode::ValidOnly,
-            };
-            let refs = validation.ca_certificate_refs.iter().map(|authority| AuthorityRef {
-                group: &authority.group,
-                kind: &authority.kind,
-                namespace: authority.namespace.as_deref(),
-                name: &authority.name,
-            });
             let field = format!("spec.tls.frontend.perPort[{index}].tls.validation");
-            let validation = resolve(refs.collect(), mode, &field);
+            let validation = match &port.tls.validation {
+                Some(validation) => resolve(validation.into(), &field),
+                None => Validation::none(),
+            };
             frontend.per_port.insert(port.port, validation);
         }
         frontend
@@ -121,15 +126,14 @@ impl Validation {
 
     fn resolve(
         namespace: &str,
-        refs: &[AuthorityRef<'_>],
-        mode: Mode,
+        wanted: &Wanted<'_>,
         field: &str,
         grants: &Grants<'_>,
         certificates: &mut Certificates<'_>,
     ) -> Self {
         let mut roots = vec![];
         let mut problems = vec![];
-        for (index, authority) in refs.iter().enumerate() {
+        for (index, authority) in wanted.authorities.iter().enumerate() {
             let field = format!("{field}.caCertificateRefs[{index}]");
             match authority.resolve(namespace, &field, grants, certificates) {
                 Ok(authorities) => roots.extend(authorities.iter().cloned()),
@@ -138,7 +142,7 @@ impl Validation {
         }
         roots.sort();
         roots.dedup();
-        let client_auth = match mode {
+        let client_auth = match wanted.mode {
             _ if roots.is_empty() => None,
             Mode::ValidOnly => Some(ClientAuth::Required(roots)),
             Mode::InsecureFallback => Some(ClientAuth::Optional(roots)),
@@ -154,7 +158,7 @@ impl AuthorityRef<'_> {
         field: &str,
         grants: &Grants<'_>,
         certificates: &mut Certificates<'_>,
-    ) -> Result<crate::certs::Authorities, Cause> {
+    ) -> Result<Authorities, Cause> {
         if (self.group, self.kind) != (Kind::ConfigMap.group(), Kind::ConfigMap.as_str()) {
             return Err(Cause::new(
                 Reason::InvalidCaCertificateKind,

@@ -19,8 +19,10 @@ mod world;
 
 use std::collections::BTreeSet;
 
+use gwapi::reasons::Reason;
 use proptest::prelude::*;
 use snapshot::{App, Target, TlsMode};
+use translate::findings::IDS;
 use translate::status::Condition;
 use translate::{Proxy, Translation};
 
@@ -135,6 +137,10 @@ fn check_invariants(translation: &Translation) -> Result<(), TestCaseError> {
         }
     }
     prop_assert!(translation.findings.is_sorted());
+    for finding in &translation.findings {
+        let is_reason = Reason::ALL.iter().any(|reason| reason.as_str() == finding.id);
+        prop_assert!(is_reason || IDS.contains(&finding.id.as_str()), "{}", finding.id);
+    }
     Ok(())
 }
 

@@ -1,45 +1,58 @@
-//! What the tests of the conformance suite expect of their manifests, one expectation a line:
-//! kind, name (with its namespace if it is not the suite's first, and `#listener`), and a
-//! condition's status and, if the test names one, its reason.
+//! Reads the table of expectations.
 
-#[path = "expected/gateways.rs"]
-mod gateways;
-#[path = "expected/tcp.rs"]
-mod tcp;
-#[path = "expected/tls.rs"]
-mod tls;
-#[path = "expected/udp.rs"]
-mod udp;
-
-/// One test.
-#[derive(Default)]
+/// One manifest and what must hold of it.
+#[derive(Debug, Default)]
 pub(crate) struct Case {
-    /// The name of its manifest.
-    pub(crate) name: &'static str,
-    /// What the test itself adds to it.
-    pub(crate) more: &'static str,
-    /// Whether the ReferenceGrants are taken away, as the test does half-way.
+    /// The name of its file.
+    pub(crate) name: String,
+    /// Whether it is in the suite of this version.
+    only: Option<String>,
+    /// Whether the ReferenceGrants are taken away.
     pub(crate) without_grants: bool,
     /// Whether HTTP and HTTPS listeners stand for any listener.
     pub(crate) http_as_tls: bool,
-    /// The minor version whose suite has it; empty for all.
-    pub(crate) only: &'static str,
-    /// What must hold.
-    pub(crate) expected: &'static str,
+    /// What the test itself adds to it.
+    pub(crate) more: String,
+    /// Kind, name and check of each expectation.
+    pub(crate) expected: Vec<String>,
 }
 
-/// All tests.
+impl Case {
+    /// Whether the suite of this version has it.
+    pub(crate) fn is_in(&self, version: &str) -> bool {
+        self.only.as_ref().is_none_or(|minor| version.starts_with(minor.as_str()))
+    }
+}
+
+/// The whole table.
 pub(crate) fn cases() -> Vec<Case> {
-    let all = [tcp::cases(), udp::cases(), tls::cases(), gateways::cases()];
-    all.into_iter().flatten().collect()
+    let mut cases: Vec<Case> = vec![];
+    for line in include_str!("expected.txt").lines() {
+        if line.starts_with('#') || line.is_empty() {
+            continue;
+        }
+        let Some(content) = line.strip_prefix("  ") else {
+            cases.push(head(line));
+            continue;
+        };
+        let case = cases.last_mut().expect("a manifest before what is expected of it");
+        match content.strip_prefix("| ") {
+            Some(more) => case.more += &format!("{more}\n"),
+            None => case.expected.push(content.to_owned()),
+        }
+    }
+    cases
 }
 
-/// A test of the manifest `name` as it stands.
-fn case(name: &'static str, expected: &'static str) -> Case {
-    Case { name, expected, ..Case::default() }
-}
-
-/// The same, whose HTTP and HTTPS listeners stand for any listener.
-fn http_as_tls(name: &'static str, expected: &'static str) -> Case {
-    Case { http_as_tls: true, ..case(name, expected) }
+fn head(line: &str) -> Case {
+    let (name, flags) = line.split_once(" [").unwrap_or((line, ""));
+    let mut case = Case { name: name.to_owned(), ..Case::default() };
+    for flag in flags.trim_end_matches(']').split(", ").filter(|flag| !flag.is_empty()) {
+        match flag {
+            "without grants" => case.without_grants = true,
+            "HTTP as TLS" => case.http_as_tls = true,
+            minor => case.only = Some(minor.to_owned()),
+        }
+    }
+    case
 }
