@@ -3,6 +3,14 @@
 //! [`translate`] is total: invalid input becomes a condition, never an error. It reads no clock,
 //! no file and no socket, logs nothing, and gives the same output for any order of its input. The
 //! cluster, the standalone mode, `tidegate check` and the golden tests all call it.
+//!
+//! Reading order: [`translate`] is the table of contents. `classes` → `gateways` (`addresses`,
+//! `frontend_tls`) → `listener_sets` → `listeners` say what is asked for; `conflicts` and
+//! `acceptance` who may have it; `routes` → `attach` → `claims` who serves it; `backends` →
+//! `endpoints` → `backend_tls` → `targets` from where; `emit`, `status` and `findings` tell it.
+//! `grants`, `certs`, `namespaces`, `hostnames` and `precedence` each hold one rule that all use.
+//!
+//! Invariant: nothing here indexes, unwraps or overflows; the lints below refuse it.
 
 #![cfg_attr(
     not(test),
