@@ -24,3 +24,10 @@ pub use certificates::{Authority, Identity};
 pub use gateway::{Gateway, Launch};
 pub use process::{Process, Program, output};
 pub use wait::{eventually, eventually_some};
+
+/// Prints what a scenario has measured, also when it passes: the test harness only holds back what
+/// is printed with `println!`.
+pub fn report(figures: &str) {
+    use std::io::Write;
+    let _lost = writeln!(std::io::stdout(), "    {figures}");
+}

@@ -73,7 +73,7 @@ async fn sixty_four_mebibytes_both_ways_intact() {
         let result = reports.recv_timeout(DEADLINE).expect("the backend ends too");
         result.unwrap_or_else(|error| panic!("{case}, to the backend: {error}"));
         let seconds = begun.elapsed().as_secs_f64();
-        println!("both-ways {case}: 2 x 64 MiB intact in {seconds:.2} s");
+        e2e::report(&format!("both-ways {case}: 2 x 64 MiB intact in {seconds:.2} s"));
     }
 
     let lines = gateway.finish();

@@ -79,7 +79,7 @@ async fn hold_through_churn() {
     }
 
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    println!(
+    e2e::report(&format!(
         "hold-through-churn: {} connections and {} flows through {EDITS} edits in {:.0} s: \
          {} pings, {} broken, {} moved; an added listener accepts after at most {} ms",
         5 * HELD,
@@ -89,7 +89,7 @@ async fn hold_through_churn() {
         count(&seen.broken),
         count(&seen.moved),
         slowest.as_millis()
-    );
+    ));
     assert_eq!((count(&seen.broken), count(&seen.moved)), (0, 0));
     assert!(!slowest.is_zero(), "no listener was added");
     tokio::task::spawn_blocking(|| gateway.finish()).await.expect("it ends in order");

@@ -37,7 +37,7 @@ fn iperf3_in_both_directions() {
         let received = end["sum_received"]["bytes"].as_u64();
         assert!(received >= Some(LEAST), "{direction:?}: {end}");
         let rate = end["sum_received"]["bits_per_second"].as_f64().unwrap_or_default();
-        println!("iperf3 {direction:?}: {:.1} Gbit/s", rate / 1e9);
+        e2e::report(&format!("iperf3 {direction:?}: {:.1} Gbit/s", rate / 1e9));
     }
     let datagrams = ["-u", "-b", "20M", "-l", "1200", "-t", "2"];
     for direction in [&datagrams[..], &[&datagrams[..], &["-R"]].concat()] {

@@ -62,12 +62,12 @@ async fn no_crosstalk_between_udp_flows() {
 
     let seen: u64 = seen.iter().map(|count| count.load(Ordering::Relaxed)).sum();
     let (own, foreign) = (own.load(Ordering::Relaxed), foreign.load(Ordering::Relaxed));
-    println!(
+    e2e::report(&format!(
         "no-crosstalk: {FLOWS} flows at {:.0}/s, {seen} reached a backend, {own} of the {} that \
          waited were answered, {foreign} got another's answer",
         FLOWS as f64 / begun.elapsed().as_secs_f64(),
         FLOWS / 4 * 3
-    );
+    ));
     assert_eq!(foreign, 0);
     // Datagrams may be lost; but if most were, this would have shown nothing.
     assert!(own >= FLOWS / 4 * 3 * 9 / 10, "only {own} were answered");
@@ -147,7 +147,9 @@ async fn no_crosstalk_between_server_names() {
     over.store(true, Ordering::Relaxed);
     let swaps = swaps.await.expect("no panic");
     let [even, odd] = [0, 1].map(|side: usize| served[side].load(Ordering::Relaxed));
-    println!("no-crosstalk: {NAMES} names during {swaps} swaps, {even} + {odd} served, none wrong");
+    e2e::report(&format!(
+        "no-crosstalk: {NAMES} names during {swaps} swaps, {even} + {odd} served, none wrong"
+    ));
     assert_eq!(even + odd, u64::from(NAMES));
     tokio::task::spawn_blocking(|| gateway.finish()).await.expect("it ends in order");
 }

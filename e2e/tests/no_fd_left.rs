@@ -75,12 +75,12 @@ async fn no_fd_left() {
     });
     recovered.await.expect("it accepts again");
     let recovery = freed.elapsed();
-    println!(
+    e2e::report(&format!(
         "no-fd-left: {DESCRIPTORS} descriptors, {CLIENTS} clients, {connected} connected: \
          {:.1} % of a core while full, accepts {} ms after room",
         share * 100.0,
         recovery.as_millis()
-    );
+    ));
     assert!(share <= CPU, "{:.1} % of a core", share * 100.0);
     assert!(recovery <= RECOVERY, "{recovery:?}");
     for held in &mut shared {

@@ -43,13 +43,13 @@ async fn no_leak() {
         gateway.process.descriptors() <= descriptors + descriptors / 10
     });
     eventually("memory is back", DEADLINE, || gateway.process.memory() <= memory + memory / 10);
-    println!(
+    e2e::report(&format!(
         "no-leak: {CONNECTIONS} connections in {seconds:.0} s; descriptors {descriptors} → {}, \
          memory {:.1} → {:.1} MiB",
         gateway.process.descriptors(),
         memory as f64 / f64::from(1 << 20),
         gateway.process.memory() as f64 / f64::from(1 << 20)
-    );
+    ));
     let all = (WARM_UP + CONNECTIONS) as f64;
     gateway.until_metric("tidegate_connections_accepted_total", &[], |count| count == all);
     tokio::task::spawn_blocking(|| gateway.finish()).await.expect("it ends in order");

@@ -55,12 +55,12 @@ async fn slow_hello() {
     }
     ends.sort();
     let (first, last) = (ends[0], ends[ends.len() - 1]);
-    println!(
+    e2e::report(&format!(
         "slow-hello: {clients} ended between {:.2} and {:.2} s, memory grew by {:.1} MiB",
         first.as_secs_f64(),
         last.as_secs_f64(),
         grown as f64 / f64::from(1 << 20)
-    );
+    ));
     assert!(first + TOLERANCE >= END && last <= END + TOLERANCE, "{first:?} to {last:?}");
     assert!(grown <= MEMORY, "{grown} bytes");
 
