@@ -159,9 +159,9 @@ impl Supervisor {
                 }
                 BindChange::Update(key, bind) => self.update(key, bind),
                 BindChange::Open(key, bind) => {
-                    let active =
-                        Active { spec: bind.clone(), state: self.open(key, bind, RETRY_MIN) };
-                    self.binds.insert(*key, active);
+                    let state = self.open(key, bind, RETRY_MIN);
+                    state.warn_of_failure(key);
+                    self.binds.insert(*key, Active { spec: bind.clone(), state });
                 }
             }
         }
@@ -217,7 +217,6 @@ impl Supervisor {
         let sockets = match socket::open(key, count, self.probe(key)) {
             Ok(sockets) => sockets,
             Err(error) => {
-                tracing::warn!(bind = %key, %error, "a socket could not be opened");
                 let state = socket::bind_failure(&error);
                 return State::Failed { state, retry_at: Instant::now() + delay, delay };
             }
@@ -274,6 +273,10 @@ impl Supervisor {
         for (key, spec, delay) in due {
             let state = self.open(&key, &spec, delay);
             if let Some(active) = self.binds.get_mut(&key) {
+                // Said once, not at every retry.
+                if active.state.report() != state.report() {
+                    state.warn_of_failure(&key);
+                }
                 active.state = state;
             }
         }
@@ -386,6 +389,12 @@ impl Supervisor {
 impl State {
     fn is_bound(&self) -> bool {
         matches!(self, Self::Bound { .. })
+    }
+
+    fn warn_of_failure(&self, key: &BindKey) {
+        if let Self::Failed { state, .. } = self {
+            tracing::warn!(bind = %key, ?state, "a socket could not be opened");
+        }
     }
 
     fn retry_at(&self) -> Option<Instant> {
