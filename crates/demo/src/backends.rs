@@ -14,11 +14,11 @@ use crate::certificates::Certificates;
 
 /// Opens every port, then serves in background tasks.
 pub(crate) async fn start(certificates: &Certificates) -> io::Result<()> {
-    let database = listen(26379).await?;
-    let vault = listen(28443).await?;
-    let shop = listen(28080).await?;
-    let address = (Ipv4Addr::LOCALHOST, 25353);
-    let dns = UdpSocket::bind(address).await.map_err(|error| taken(25353, &error))?;
+    let database = listen(27379).await?;
+    let vault = listen(27443).await?;
+    let shop = listen(27080).await?;
+    let address = (Ipv4Addr::LOCALHOST, 27053);
+    let dns = UdpSocket::bind(address).await.map_err(|error| taken(27053, &error))?;
     let tls = web::tls(&certificates.vault)?;
 
     tokio::spawn(database::serve(database));

@@ -22,9 +22,9 @@ use crate::gateway::Gateway;
 
 /// Where the gateway listens: `gateway.yaml`.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
-pub(crate) const DATABASE_PORT: u16 = 16379;
-pub(crate) const DNS_PORT: u16 = 15353;
-pub(crate) const TLS_PORT: u16 = 18443;
+pub(crate) const DATABASE_PORT: u16 = 17379;
+pub(crate) const DNS_PORT: u16 = 17053;
+pub(crate) const TLS_PORT: u16 = 17443;
 /// Names of the two TLS services: `gateway.yaml`, `vault.yaml`, `shop.yaml`.
 pub(crate) const VAULT: &str = "vault.example.com";
 pub(crate) const SHOP: &str = "shop.example.com";
