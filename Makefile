@@ -21,7 +21,7 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cdebug-assertions -Ccodegen-
 E2E_TESTS = $(basename $(notdir $(wildcard e2e/tests/*.rs)))
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e packages
+.PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e modules packages
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ run: ## Build Tidegate and watch it serve a database, a DNS server and two TLS s
 
 # Programs and tests are built in one go and always for the whole workspace: any other choice of
 # crates has other features and would compile half of the tree a second time.
-test: packages ## Run every test that needs no cluster; installs the servers it talks to
+test: packages modules ## Run every test that needs no cluster; installs the servers it talks to
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast
 	@$(MAKE) fuzz-smoke
@@ -44,6 +44,11 @@ test: packages ## Run every test that needs no cluster; installs the servers it 
 e2e: packages ## Run only the scenarios with real servers and load; ONLY=name for one
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast $(addprefix --test ,$(or $(ONLY),$(E2E_TESTS))) -- --nocapture
+
+modules: ## Fetch the Gateway API modules that tests compare with; without them those tests say so
+	@cd / && GOTOOLCHAIN=go1.27.4 go mod download sigs.k8s.io/gateway-api@v1.7.0 \
+	  sigs.k8s.io/gateway-api/conformance@v1.7.0 sigs.k8s.io/gateway-api/conformance@v1.6.3 \
+	  || echo "Gateway API modules could not be fetched: tests that need them will be skipped" >&2
 
 packages: ## Install the Debian packages that the tests use and that are missing
 	@e2e/packages.sh
