@@ -7,13 +7,14 @@ use tidy::{crates, licence, tree};
 
 /// Who may use whom. The data plane and the control plane never know each other; nothing but the
 /// program knows both.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("gwapi", &[]),
     ("snapshot", &[]),
     ("translate", &["gwapi", "snapshot"]),
     ("controlplane", &["gwapi", "snapshot", "translate"]),
     ("dataplane", &["snapshot"]),
-    ("tidegate", &["controlplane", "dataplane", "gwapi", "snapshot", "translate"]),
+    ("stream", &["snapshot"]),
+    ("tidegate", &["controlplane", "dataplane", "gwapi", "snapshot", "stream", "translate"]),
     ("demo", &[]),
     ("tidy", &[]),
     ("e2e", &[]),
