@@ -10,6 +10,7 @@
 
 pub mod conditions;
 pub mod metrics;
+pub mod owned;
 pub mod reconcile;
 pub mod source;
 

@@ -5,12 +5,14 @@
 pub mod dns;
 pub mod files;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use gwapi::manifest::{Location, Locations, ManifestError};
-use gwapi::{ObjectRef, Objects};
+use gwapi::{Kind, ObjectRef, Objects};
+
+use crate::owned::Owned;
 
 /// The objects of one moment.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,22 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// Objects that are served as they were, because what stands there now cannot be read.
     pub kept: BTreeSet<ObjectRef>,
+    /// What only a cluster has; `None` for objects from files.
+    pub cluster: Option<Cluster>,
+}
+
+/// What a cluster says beside the objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    /// The annotation `gateway.networking.k8s.io/bundle-version` of the Gateway API CRDs.
+    pub bundle_version: Option<String>,
+    /// Whether every watched kind has been listed once; an absent CRD counts as listed. Nothing is
+    /// published before.
+    pub synced: bool,
+    /// What was provisioned.
+    pub owned: Owned,
+    /// Versions at which kinds are served; a kind that is absent here has no CRD.
+    pub served: BTreeMap<Kind, String>,
 }
 
 /// Something that could not be read.
