@@ -12,6 +12,7 @@ pub mod access_log;
 pub mod address;
 pub mod certificates;
 pub mod gateway;
+pub mod loadbalancer;
 pub mod manifests;
 pub mod metrics;
 pub mod peers;
