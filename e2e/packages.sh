@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose programs the tests start, and only those that are missing.
-# No service of theirs is started: the tests run their own instances on ephemeral ports.
+# Installs the Debian packages whose programs the tests start, and only those that are missing:
+# packages.sh [tests|cluster]; without a word those of the tests that need no cluster.
+# No service of theirs is started: the tests and the cluster run their own instances.
 set -euo pipefail
 
 # program (as a path or a name on PATH), package
-wanted="
+tests="
 c++ g++
 curl curl
 openssl openssl
@@ -19,6 +20,28 @@ psql postgresql-client
 kdig knot-dnsutils
 iperf3 iperf3
 "
+cluster="
+containerd containerd
+runc runc
+/usr/lib/cni/ptp containernetworking-plugins
+/usr/sbin/nft nftables
+/usr/sbin/conntrack conntrack
+ip iproute2
+mount mount
+flock util-linux
+openssl openssl
+gcc gcc
+/usr/include/stdlib.h libc6-dev
+curl curl
+"
+case ${1:-tests} in
+  tests) wanted=$tests ;;
+  cluster) wanted=$cluster ;;
+  *)
+    echo "packages.sh [tests|cluster]" >&2
+    exit 2
+    ;;
+esac
 
 missing=()
 while read -r program package; do
