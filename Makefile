@@ -21,7 +21,8 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cdebug-assertions -Ccodegen-
 E2E_TESTS = $(basename $(notdir $(wildcard e2e/tests/*.rs)))
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e modules packages
+.PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e modules packages \
+  cluster-build cluster-up cluster-down
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +45,18 @@ test: packages modules ## Run every test that needs no cluster; installs the ser
 e2e: packages ## Run only the scenarios with real servers and load; ONLY=name for one
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast $(addprefix --test ,$(or $(ONLY),$(E2E_TESTS))) -- --nocapture
+
+cluster-build: ## Build Kubernetes and all else that the test cluster runs; once, 12 minutes
+	@e2e/packages.sh cluster
+	$(CARGO) build --locked --workspace --bins
+	@e2e/cluster/build.sh $(TARGET_DIR)/debug/tidegate-e2e-allocator
+
+cluster-up: cluster-build ## Start a real cluster of one node; CRDS=v1.6.3-standard for Gateway API, too
+	@e2e/cluster/up.sh
+	@$(if $(CRDS),e2e/cluster/crds.sh $(subst -, ,$(CRDS)))
+
+cluster-down: ## End the cluster; nothing of it stays but its logs
+	@e2e/cluster/down.sh
 
 modules: ## Fetch the Gateway API modules that tests compare with; without them those tests say so
 	@cd / && GOTOOLCHAIN=go1.27.4 go mod download sigs.k8s.io/gateway-api@v1.7.0 \
