@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod owned;
 pub mod reconcile;
 pub mod source;
+pub mod status;
 
 pub use reconcile::View;
 pub use source::{Loaded, Problem};

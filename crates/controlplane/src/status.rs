@@ -1,0 +1,11 @@
+//! How statuses reach the objects they are about. Only the leader writes.
+//!
+//! [`merge`] decides what an object's status becomes; `writer` asks the API server for objects and
+//! gives them back. Server-side apply is not used: `status.parents` and `status.ancestors` are
+//! atomic lists, so applying ours would delete what other controllers say.
+
+pub mod merge;
+
+/// The field manager of our status writes: by it we know later which conditions of a Gateway that
+/// is not ours any more are still our words.
+pub const FIELD_MANAGER: &str = "tidegate";
