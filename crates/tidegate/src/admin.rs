@@ -1,7 +1,8 @@
 //! The admin endpoint: a small HTTP server that answers and changes nothing.
 //!
-//! It is for loopback and for people who may see the configuration. Which requests are answered
-//! is decided in [`request`], with what in [`answer`]; here are sockets and deadlines.
+//! It is for loopback and for people who may see the configuration; a second socket of it, for
+//! probes and scrapers, answers less ([`Surface::Health`]). Which requests are answered is decided
+//! in [`request`], with what in [`answer`] and by the [`Subject`]; here are sockets and deadlines.
 
 mod answer;
 mod request;
@@ -12,7 +13,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use controlplane::View;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -40,11 +40,34 @@ pub(crate) enum Phase {
     Draining,
 }
 
+/// How much of the endpoint a socket offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surface {
+    /// Everything.
+    Full,
+    /// `/livez`, `/readyz` and `/metrics`, whatever name it is asked by: probes of balancers send
+    /// all kinds.
+    Health,
+}
+
+/// The process that is asked about.
+pub(crate) trait Subject: Send + Sync {
+    /// Why the process should be started again, if it should.
+    fn not_alive(&self) -> Option<&'static str>;
+    /// Why it does not take on work yet, if so. Draining is not its business.
+    fn not_ready(&self) -> Option<&'static str>;
+    /// What the data plane was given, as JSON. Without a key's bytes.
+    fn snapshot(&self) -> serde_json::Result<String>;
+    /// Everything else that is not a number, as JSON.
+    fn status(&self, is_ready: bool) -> serde_json::Result<String>;
+    /// The same for a person.
+    fn status_text(&self) -> String;
+}
+
 /// What answers are made of.
-#[derive(Debug)]
 pub(crate) struct Admin {
-    /// What is known after the last translation.
-    pub views: watch::Receiver<Arc<View>>,
+    /// Who is asked about.
+    pub subject: Box<dyn Subject>,
     /// Whether a signal has come.
     pub phases: watch::Receiver<Phase>,
     /// Every metric of the process.
@@ -61,7 +84,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers for ever.
-pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
+pub(crate) async fn serve(listener: TcpListener, surface: Surface, admin: Arc<Admin>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -69,7 +92,6 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
             return;
         }
     };
-    let admin = Arc::new(admin);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
@@ -84,17 +106,17 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
         };
         let admin = Arc::clone(&admin);
         tokio::spawn(async move {
-            let served = timeout(DEADLINE, connection(stream, &admin)).await;
+            let served = timeout(DEADLINE, connection(stream, surface, &admin)).await;
             debug!(?served, "admin connection ended");
             drop(slot);
         });
     }
 }
 
-async fn connection(stream: TcpStream, admin: &Admin) -> io::Result<()> {
+async fn connection(stream: TcpStream, surface: Surface, admin: &Admin) -> io::Result<()> {
     let local = stream.local_addr()?;
     let service = service_fn(|request: hyper::Request<_>| {
-        let answer = answer::answer(&request.into_parts().0, local.ip(), admin);
+        let answer = answer::answer(&request.into_parts().0, surface, local.ip(), admin);
         async { Ok::<_, Infallible>(answer) }
     });
     http1::Builder::new()

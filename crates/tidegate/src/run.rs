@@ -7,6 +7,7 @@
 mod announce;
 mod drain;
 mod start;
+mod subject;
 
 use tracing::error;
 

@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, header};
 
+use super::Surface;
+
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -28,10 +30,11 @@ pub(super) enum Endpoint {
 /// Finds the endpoint, or the status to refuse with.
 pub(super) fn endpoint(
     request: &Parts,
+    surface: Surface,
     local: IpAddr,
     hosts: &[String],
 ) -> Result<Endpoint, StatusCode> {
-    if !host_is_ours(request, local, hosts) {
+    if surface == Surface::Full && !host_is_ours(request, local, hosts) {
         return Err(StatusCode::FORBIDDEN);
     }
     let uri = &request.uri;
@@ -48,6 +51,9 @@ pub(super) fn endpoint(
         return Err(StatusCode::NOT_FOUND);
     }
     let local_only = matches!(endpoint, Endpoint::Snapshot | Endpoint::Status);
+    if local_only && surface == Surface::Health {
+        return Err(StatusCode::NOT_FOUND);
+    }
     if local_only && !local.to_canonical().is_loopback() {
         return Err(StatusCode::FORBIDDEN);
     }
@@ -98,7 +104,7 @@ mod tests {
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let local = local.parse().expect("an address");
-        endpoint(&parts, local, &["tidegate.internal".to_owned()])
+        endpoint(&parts, Surface::Full, local, &["tidegate.internal".to_owned()])
     }
 
     #[test]
@@ -178,5 +184,19 @@ mod tests {
                 assert!(ask_at(local, "GET", path, &[host]).is_ok(), "{local} {path}");
             }
         }
+    }
+
+    #[test]
+    fn probes_may_use_any_name_and_see_no_configuration() {
+        let ask = |path| {
+            let request = hyper::Request::get(path).header(header::HOST, "balancer.example");
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            endpoint(&parts, Surface::Health, "127.0.0.1".parse().expect("an address"), &[])
+        };
+        assert_eq!(ask("/livez"), Ok(Endpoint::Live));
+        assert_eq!(ask("/readyz"), Ok(Endpoint::Ready));
+        assert_eq!(ask("/metrics"), Ok(Endpoint::Metrics));
+        assert_eq!(ask("/snapshot"), Err(StatusCode::NOT_FOUND));
+        assert_eq!(ask("/status"), Err(StatusCode::NOT_FOUND));
     }
 }

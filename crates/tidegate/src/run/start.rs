@@ -21,8 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing::info;
 
+use super::subject::Standalone;
 use super::{announce, drain};
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Surface};
 use crate::check::settings;
 use crate::cli::{AccessLog, RunArgs};
 use crate::exit::Exit;
@@ -81,8 +82,9 @@ pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, Star
 
     let (phase, phases) = watch::channel(admin::Phase::Serving);
     let hosts = args.admin_host.clone();
-    let admin = Admin { views: views.clone(), phases, registry, hosts };
-    spawn("admin", endpoint, move |endpoint| admin::serve(endpoint, admin))?;
+    let subject = Box::new(Standalone(views.clone()));
+    let admin = Arc::new(Admin { subject, phases, registry, hosts });
+    spawn("admin", endpoint, move |endpoint| admin::serve(endpoint, Surface::Full, admin))?;
     info!(url = %format_args!("http://{local}/status"), "admin endpoint");
 
     let control = Control { follow, fixed, published, view, applied: applied.clone(), counters };
