@@ -8,7 +8,9 @@
 //! Reading order: [`source`] → [`source::files`] → [`source::dns`] →
 //! [`reconcile`] → [`conditions`] → [`metrics`].
 
+pub mod cluster;
 pub mod conditions;
+pub mod fleet;
 pub mod metrics;
 pub mod owned;
 pub mod reconcile;

@@ -52,3 +52,28 @@ pub struct ProxyPod {
     /// Whether it is being deleted.
     pub terminating: bool,
 }
+
+impl Owned {
+    /// The Gateway that an object was provisioned for: its controlling owner, in its namespace.
+    pub fn gateway_of(object: &DynamicObject) -> Option<ObjectKey> {
+        let owners = object.metadata.owner_references.iter().flatten();
+        let gateway = owners
+            .filter(|owner| owner.controller == Some(true) && owner.kind == "Gateway")
+            .find(|owner| owner.api_version.split('/').next() == Some(gwapi::GATEWAY_GROUP))?;
+        Some(ObjectKey::new(object.metadata.namespace.clone()?, gateway.name.clone()))
+    }
+
+    /// The pods of each Gateway's proxies, known by the ServiceAccount they run as: labels are
+    /// shortened, and anyone may set them.
+    pub fn proxies(&self) -> BTreeMap<ObjectKey, Vec<&ProxyPod>> {
+        let mut proxies: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (key, pod) in &self.pods {
+            let account = ObjectKey::new(key.namespace.clone(), pod.service_account.clone());
+            let account = self.objects.get(&(OwnedKind::ServiceAccount, account));
+            if let Some(gateway) = account.and_then(|account| Self::gateway_of(account)) {
+                proxies.entry(gateway).or_default().push(pod.as_ref());
+            }
+        }
+        proxies
+    }
+}

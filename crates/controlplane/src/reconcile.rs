@@ -23,9 +23,9 @@ use crate::source::dns::{self, Resolved};
 
 /// Two translations are at least this far apart: a backend whose endpoints flap a hundred times
 /// each second must not take a core.
-const APART: Duration = Duration::from_millis(10);
+pub(crate) const APART: Duration = Duration::from_millis(10);
 /// Certificates expire without anything changing, so everything is looked at again this often.
-const AGAIN: Duration = Duration::from_secs(600);
+pub(crate) const AGAIN: Duration = Duration::from_secs(600);
 
 /// What the loop reads.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ fn step(fixed: &Fixed, view: &View, now: i64) -> Translation {
 }
 
 /// A defect in the translation must not end what is served already.
-fn guarded(translate: impl FnOnce() -> Translation) -> Option<Translation> {
+pub(crate) fn guarded(translate: impl FnOnce() -> Translation) -> Option<Translation> {
     catch_unwind(AssertUnwindSafe(translate)).ok()
 }
 
@@ -158,7 +158,7 @@ fn next(published: &Published, translation: &Translation) -> Option<Published> {
 
 /// Gives the parts of `new` that equal those of `old` their identity, so that whoever compares the
 /// two stops at the pointer and equal parts are in memory once.
-fn share(old: &Snapshot, new: &mut Snapshot) {
+pub(crate) fn share(old: &Snapshot, new: &mut Snapshot) {
     for (key, bind) in &mut new.binds {
         if let Some(same) = old.binds.get(key).filter(|old| *old == bind) {
             *bind = Arc::clone(same);
@@ -177,7 +177,7 @@ pub fn unix_now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn log_findings(before: &[Finding], now: &[Finding]) {
+pub(crate) fn log_findings(before: &[Finding], now: &[Finding]) {
     for finding in now.iter().filter(|finding| !before.contains(finding)) {
         let Finding { object, field, id, message, fix, .. } = finding;
         let (field, fix) = (field.as_deref(), fix.as_deref());
