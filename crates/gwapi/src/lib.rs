@@ -6,14 +6,16 @@
 //! kind, while ours share one [`ParentRef`] and one [`BackendRef`] and can be read at each version
 //! a cluster serves. The core kinds are slim: they hold what we read and drop the rest.
 //!
-//! Reading order: [`meta`] → [`refs`] → [`routes`] → [`listeners`] → [`core`] → [`objects`] →
-//! [`reasons`] → [`manifest`] → `schema`.
+//! Reading order: [`meta`] → [`refs`] → [`routes`] → [`listeners`] → [`parameters`] →
+//! [`definitions`] → [`core`] → [`objects`] → [`reasons`] → [`manifest`] → `schema`.
 
 pub mod core;
+pub mod definitions;
 pub mod listeners;
 pub mod manifest;
 pub mod meta;
 pub mod objects;
+pub mod parameters;
 pub mod reasons;
 pub mod refs;
 pub mod routes;
@@ -32,9 +34,12 @@ pub use crate::core::{ConfigMap, EndpointSlice, Namespace, Secret, Service};
 pub use crate::listeners::Listener;
 pub use crate::meta::{Kind, ObjectKey, ObjectRef};
 pub use crate::objects::Objects;
+pub use crate::parameters::GatewayParameters;
 pub use crate::refs::{BackendRef, ParentRef};
 pub use crate::routes::{TcpRoute, TlsRoute, UdpRoute};
 
+/// The API group of our own kinds.
+pub const TIDEGATE_GROUP: &str = "tidegate.dev";
 /// The API group of Gateway API.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 /// The `controllerName` of the GatewayClasses that are ours.

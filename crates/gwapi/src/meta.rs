@@ -53,6 +53,7 @@ pub enum Kind {
     ReferenceGrant,
     #[serde(rename = "BackendTLSPolicy")]
     BackendTlsPolicy,
+    GatewayParameters,
     Service,
     EndpointSlice,
     Secret,
@@ -62,7 +63,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::GatewayClass,
         Self::Gateway,
         Self::ListenerSet,
@@ -71,6 +72,7 @@ impl Kind {
         Self::TlsRoute,
         Self::ReferenceGrant,
         Self::BackendTlsPolicy,
+        Self::GatewayParameters,
         Self::Service,
         Self::EndpointSlice,
         Self::Secret,
@@ -89,6 +91,7 @@ impl Kind {
             Self::TlsRoute => "TLSRoute",
             Self::ReferenceGrant => "ReferenceGrant",
             Self::BackendTlsPolicy => "BackendTLSPolicy",
+            Self::GatewayParameters => "GatewayParameters",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Secret => "Secret",
@@ -102,6 +105,7 @@ impl Kind {
         match self {
             Self::Service | Self::Secret | Self::ConfigMap | Self::Namespace => "",
             Self::EndpointSlice => "discovery.k8s.io",
+            Self::GatewayParameters => crate::TIDEGATE_GROUP,
             _ => crate::GATEWAY_GROUP,
         }
     }
@@ -113,6 +117,7 @@ impl Kind {
             Self::TcpRoute | Self::UdpRoute => &["v1", "v1alpha2"],
             Self::TlsRoute => &["v1", "v1alpha3", "v1alpha2"],
             Self::BackendTlsPolicy => &["v1", "v1alpha3"],
+            Self::GatewayParameters => &["v1alpha1"],
             _ => &["v1"],
         }
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    BackendTlsPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, Kind, ListenerSet,
-    Namespace, ObjectKey, ObjectRef, ReferenceGrant, Secret, Service, TcpRoute, TlsRoute, UdpRoute,
+    BackendTlsPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, GatewayParameters, Kind,
+    ListenerSet, Namespace, ObjectKey, ObjectRef, ReferenceGrant, Secret, Service, TcpRoute,
+    TlsRoute, UdpRoute,
 };
 
 /// Objects of one kind. Sorted, so that no result depends on the order in which they came.
@@ -23,6 +24,7 @@ pub struct Objects {
     pub tls_routes: ByKey<TlsRoute>,
     pub reference_grants: ByKey<ReferenceGrant>,
     pub backend_tls_policies: ByKey<BackendTlsPolicy>,
+    pub gateway_parameters: ByKey<GatewayParameters>,
     pub services: ByKey<Service>,
     pub endpoint_slices: ByKey<EndpointSlice>,
     pub secrets: ByKey<Secret>,
@@ -37,7 +39,7 @@ macro_rules! with_kind {
             GatewayClass gateway_classes, Gateway gateways, ListenerSet listener_sets,
             TcpRoute tcp_routes, UdpRoute udp_routes, TlsRoute tls_routes,
             ReferenceGrant reference_grants, BackendTlsPolicy backend_tls_policies,
-            Service services, EndpointSlice endpoint_slices, Secret secrets,
+            GatewayParameters gateway_parameters, Service services, EndpointSlice endpoint_slices, Secret secrets,
             ConfigMap config_maps, Namespace namespaces)
     };
     (@arms $kind:expr, $field:ident, $do:expr, $($variant:ident $map:ident),*) => {

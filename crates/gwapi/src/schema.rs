@@ -20,6 +20,7 @@ mod listener;
 mod listener_set;
 mod metadata;
 mod namespace;
+mod own;
 mod patterns;
 mod reference_grant;
 mod refs;
@@ -40,8 +41,8 @@ use serde_json::Value as Json;
 pub(crate) use self::check::check;
 use self::patterns::Pattern;
 pub(crate) use self::report::{Report, Values, nearest};
-use crate::Kind;
 use crate::manifest::tree::Node;
+use crate::{GatewayParameters, Kind};
 
 /// The schema of a kind.
 pub(crate) fn of(kind: Kind) -> &'static Schema {
@@ -59,6 +60,7 @@ fn build(kind: Kind) -> Schema {
         Kind::TlsRoute => route::tls_schema(),
         Kind::ReferenceGrant => reference_grant::schema(),
         Kind::BackendTlsPolicy => backend_tls_policy::schema(),
+        Kind::GatewayParameters => own::schema::<GatewayParameters>(),
         Kind::Service => service::schema(),
         Kind::EndpointSlice => endpoint_slice::schema(),
         Kind::Secret => secret::schema(),

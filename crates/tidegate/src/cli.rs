@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 use crate::listen::Spec;
-use crate::{check, run};
+use crate::{check, crds, run};
 
 const DOCS: &str = "Documentation: https://tidegate.dev/docs/cli";
 
@@ -29,8 +29,6 @@ enum Command {
     #[command(after_help = CHECK_EXAMPLES, args_override_self = true)]
     Check(CheckArgs),
     /// Print the CustomResourceDefinitions of Tidegate's own kinds
-    ///
-    /// There are none yet, so nothing is printed.
     #[command(after_help = CRDS_EXAMPLES)]
     Crds,
     /// Print the version
@@ -191,7 +189,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
-            Command::Crds => Exit::Ok,
+            Command::Crds => crds::run(),
             Command::Version => {
                 print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION")));
                 Exit::Ok

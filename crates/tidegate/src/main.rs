@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod cli;
+mod crds;
 mod exit;
 mod listen;
 mod run;

@@ -265,6 +265,7 @@ fn insert(object: &ObjectRef, root: Node, manifests: &mut Manifests) -> Result<(
         Kind::TlsRoute => put(&mut objects.tls_routes, key, json),
         Kind::ReferenceGrant => put(&mut objects.reference_grants, key, json),
         Kind::BackendTlsPolicy => put(&mut objects.backend_tls_policies, key, json),
+        Kind::GatewayParameters => put(&mut objects.gateway_parameters, key, json),
         Kind::Service => put(&mut objects.services, key, json),
         Kind::EndpointSlice => put(&mut objects.endpoint_slices, key, json),
         Kind::Secret => put(&mut objects.secrets, key, json),

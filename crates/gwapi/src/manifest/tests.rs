@@ -121,7 +121,8 @@ fn empty_documents_are_skipped() {
 #[test]
 fn unknown_kinds_are_refused_with_the_nearest_one() {
     let known = "GatewayClass, Gateway, ListenerSet, TCPRoute, UDPRoute, TLSRoute, ReferenceGrant, \
-                 BackendTLSPolicy, Service, EndpointSlice, Secret, ConfigMap, Namespace";
+                 BackendTLSPolicy, GatewayParameters, Service, EndpointSlice, Secret, ConfigMap, \
+                 Namespace";
     let http = "is not supported: Tidegate routes connections, not requests; \
                 use TCPRoute, UDPRoute or TLSRoute";
     for (version, kind, expected) in [

@@ -89,6 +89,15 @@ pub(super) static QUALIFIED_NAME: Pattern = Pattern::new(
 pub(super) static DATA_KEY: Pattern =
     Pattern::new("^[-._a-zA-Z0-9]+$", "letters, digits, dashes, dots and underscores");
 
+pub(super) static DURATION: Pattern =
+    Pattern::new(crate::parameters::DURATION, "a duration such as 30s, 5m or 1h30m");
+
+/// The pattern of a definition of ours, with its words.
+pub(super) fn of_definitions(regex: &str) -> &'static Pattern {
+    assert_eq!(regex, DURATION.regex, "a pattern of a definition has words here");
+    &DURATION
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +118,7 @@ mod tests {
             (&LABEL_VALUE, "", "-a"),
             (&QUALIFIED_NAME, "example.com/a", "/a"),
             (&DATA_KEY, "tls.crt", "a/b"),
+            (&DURATION, "1h30m", "30"),
         ] {
             assert!(pattern.matches(right), "{} {right}", pattern.says);
             assert!(!pattern.matches(wrong), "{} {wrong}", pattern.says);
