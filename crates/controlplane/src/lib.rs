@@ -10,7 +10,10 @@
 
 pub mod cluster;
 pub mod conditions;
+#[cfg(test)]
+mod fake_api;
 pub mod fleet;
+pub mod leader;
 pub mod metrics;
 pub mod owned;
 pub mod reconcile;

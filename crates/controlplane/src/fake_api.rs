@@ -1,0 +1,201 @@
+//! An API server for tests, at the seam where kube's client hands a request to the transport:
+//! objects by path, versions, optimistic locking, the status subresource, and faults on demand.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// It is refused with this status.
+    Refuse(u16),
+    /// It is never answered, and has no effect.
+    Hang,
+    /// It has its effect, but is never answered.
+    Lose,
+    /// It is answered after this time, and has its effect then.
+    Slow(Duration),
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Value,
+}
+
+type Decide = Box<dyn FnMut(&Call) -> Fault + Send>;
+
+struct State {
+    objects: BTreeMap<String, Value>,
+    version: u64,
+    calls: Vec<Call>,
+    fault: Decide,
+}
+
+/// The API server. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct FakeApi(Arc<Mutex<State>>);
+
+impl FakeApi {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            objects: BTreeMap::new(),
+            version: 0,
+            calls: vec![],
+            fault: Box::new(|_| Fault::None),
+        })))
+    }
+
+    /// A client of it.
+    pub(crate) fn client(&self) -> Client {
+        let api = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let api = api.clone();
+            async move { Ok::<_, Infallible>(api.serve(request).await) }
+        });
+        Client::new(service, "default")
+    }
+
+    /// Decides the fault of each request from now on.
+    pub(crate) fn fault(&self, decide: impl FnMut(&Call) -> Fault + Send + 'static) {
+        self.state().fault = Box::new(decide);
+    }
+
+    /// Changes the object at a path.
+    pub(crate) fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state();
+        let mut object = state.objects.get(path).cloned().expect("the object is there");
+        change(&mut object);
+        state.store(path, object);
+    }
+
+    pub(crate) fn delete(&self, path: &str) {
+        self.state().objects.remove(path).expect("the object is there");
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+        self.state().objects.get(path).cloned()
+    }
+
+    /// The requests of a method so far, oldest first.
+    pub(crate) fn calls(&self, method: &Method) -> Vec<Call> {
+        let state = self.state();
+        state.calls.iter().filter(|call| call.method == method).cloned().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(&self, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.expect("a body in memory").to_bytes();
+        let call = Call {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        };
+        let fault = {
+            let mut state = self.state();
+            state.calls.push(call.clone());
+            (state.fault)(&call)
+        };
+        match fault {
+            Fault::None => {}
+            Fault::Refuse(code) => return refusal(code, "refused by the test"),
+            Fault::Hang => std::future::pending().await,
+            Fault::Lose => {
+                self.state().answer(&call);
+                std::future::pending().await
+            }
+            Fault::Slow(time) => tokio::time::sleep(time).await,
+        }
+        self.state().answer(&call)
+    }
+}
+
+impl State {
+    fn answer(&mut self, call: &Call) -> Response<Body> {
+        match call.method {
+            Method::GET => match self.objects.get(&call.path) {
+                Some(object) => response(StatusCode::OK, object),
+                None => refusal(404, "not found"),
+            },
+            Method::POST => self.create(call),
+            Method::PUT => self.replace(call),
+            _ => refusal(405, "not known to the test"),
+        }
+    }
+
+    fn create(&mut self, call: &Call) -> Response<Body> {
+        let metadata = &call.body["metadata"];
+        let name = match metadata["name"].as_str() {
+            Some(name) => name.to_owned(),
+            None => {
+                let prefix = metadata["generateName"].as_str().unwrap_or_default();
+                format!("{prefix}{}", self.version)
+            }
+        };
+        let path = format!("{}/{name}", call.path);
+        if self.objects.contains_key(&path) {
+            return refusal(409, "already exists");
+        }
+        let stored = self.store(&path, call.body.clone());
+        response(StatusCode::CREATED, &stored)
+    }
+
+    fn replace(&mut self, call: &Call) -> Response<Body> {
+        let path = call.path.strip_suffix("/status").unwrap_or(&call.path);
+        let Some(current) = self.objects.get(path).cloned() else {
+            return refusal(404, "not found");
+        };
+        let version = &call.body["metadata"]["resourceVersion"];
+        if !version.is_null() && *version != current["metadata"]["resourceVersion"] {
+            return refusal(409, "the object has been modified");
+        }
+        let mut next = call.body.clone();
+        if path != call.path {
+            next = current.clone();
+            next["status"] = call.body["status"].clone();
+        }
+        // A write that changes nothing is none.
+        if next == current {
+            return response(StatusCode::OK, &current);
+        }
+        let stored = self.store(path, next);
+        response(StatusCode::OK, &stored)
+    }
+
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(path.to_owned(), object.clone());
+        object
+    }
+}
+
+fn refusal(code: u16, message: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(code).expect("a status code");
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+        "message": message, "reason": status.canonical_reason().unwrap_or_default().replace(' ', ""),
+    });
+    response(status, &body)
+}
+
+fn response(status: StatusCode, value: &Value) -> Response<Body> {
+    let body = serde_json::to_vec(value).expect("a value");
+    Response::builder().status(status).body(Body::from(body)).expect("a response")
+}
