@@ -23,6 +23,8 @@ pub struct Loaded {
     pub locations: Locations,
     /// What could not be read, in the order of paths and lines.
     pub problems: Vec<Problem>,
+    /// How many documents were passed over because their kind is read by somebody else.
+    pub foreign: usize,
     /// Objects that are served as they were, because what stands there now cannot be read.
     pub kept: BTreeSet<ObjectRef>,
     /// What only a cluster has; `None` for objects from files.

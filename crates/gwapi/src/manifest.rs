@@ -61,6 +61,8 @@ pub struct Manifests {
     pub objects: Objects,
     /// Where each object stands.
     pub locations: Locations,
+    /// How many documents were passed over because their kind is read by somebody else.
+    pub foreign: usize,
     /// What could not be read. Nothing of a document with an error is in `objects`.
     pub errors: Vec<ManifestError>,
 }

@@ -60,6 +60,10 @@ impl Reader<'_> {
         }
         let kind = match identify(&root) {
             Ok(kind) => kind,
+            Err(unknown) if unknown.foreign => {
+                self.manifests.foreign += 1;
+                return;
+            }
             Err(unknown) => {
                 return self.refuse(unknown.at, None, Some(unknown.field), unknown.problem);
             }
@@ -162,6 +166,33 @@ struct Unknown {
     at: Mark,
     field: String,
     problem: String,
+    /// Whether it belongs to somebody else: folders hold Deployments beside routes.
+    foreign: bool,
+}
+
+/// Kinds of the core group that nothing here reads. The group is shared, so they are listed: any
+/// other word is a mistake.
+const FOREIGN_CORE: [&str; 10] = [
+    "Endpoints",
+    "LimitRange",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodTemplate",
+    "ReplicationController",
+    "ResourceQuota",
+    "ServiceAccount",
+];
+
+/// Whether nobody can have meant one of our kinds: neither the group is one of ours nor the word
+/// near one of ours.
+fn is_foreign(kind: &str, group: &str) -> bool {
+    let names = Kind::ALL.into_iter().map(Kind::as_str);
+    match group {
+        "" => FOREIGN_CORE.contains(&kind),
+        _ => Kind::ALL.iter().all(|known| known.group() != group) && nearest(kind, names).is_none(),
+    }
 }
 
 fn identify(root: &Node) -> Result<Kind, Unknown> {
@@ -170,13 +201,13 @@ fn identify(root: &Node) -> Result<Kind, Unknown> {
             Some(text) => Ok((text.to_owned(), node.at)),
             None => {
                 let problem = format!("{field}: expected a string");
-                Err(Unknown { at: node.at, field: field.to_owned(), problem })
+                Err(Unknown { at: node.at, field: field.to_owned(), problem, foreign: false })
             }
         },
         None => {
             let problem =
                 format!("{field}: missing, expected a map with apiVersion, kind and metadata");
-            Err(Unknown { at: root.at, field: field.to_owned(), problem })
+            Err(Unknown { at: root.at, field: field.to_owned(), problem, foreign: false })
         }
     };
     let (version, version_at) = header("apiVersion")?;
@@ -184,7 +215,8 @@ fn identify(root: &Node) -> Result<Kind, Unknown> {
     let (group, short) = version.split_once('/').unwrap_or(("", version.as_str()));
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == found) else {
         let problem = unknown_kind(&found, &version, group);
-        return Err(Unknown { at: found_at, field: "kind".to_owned(), problem });
+        let foreign = is_foreign(&found, group);
+        return Err(Unknown { at: found_at, field: "kind".to_owned(), problem, foreign });
     };
     if group == kind.group() && kind.versions().contains(&short) {
         return Ok(kind);
@@ -201,6 +233,7 @@ fn identify(root: &Node) -> Result<Kind, Unknown> {
             quote(&version),
             expected.join(" or ")
         ),
+        foreign: false,
     })
 }
 

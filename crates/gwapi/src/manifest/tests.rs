@@ -119,6 +119,28 @@ fn empty_documents_are_skipped() {
 }
 
 #[test]
+fn kinds_that_others_read_are_passed_over_and_counted() {
+    let kinds = [
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("batch/v1", "Job"),
+        ("v1", "ServiceAccount"),
+        ("v1", "PersistentVolumeClaim"),
+        ("cert-manager.io/v1", "Certificate"),
+        ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+    ];
+    let mut text = NAMESPACE.to_owned();
+    for (version, kind) in kinds {
+        text.push_str(&format!("---\napiVersion: {version}\nkind: {kind}\nspec: {{}}\n"));
+    }
+    check(&text, &[]);
+    assert_eq!(loaded(&text), ["Namespace a"]);
+    assert_eq!(read_text(&text).foreign, kinds.len());
+}
+
+#[test]
 fn unknown_kinds_are_refused_with_the_nearest_one() {
     let known = "GatewayClass, Gateway, ListenerSet, TCPRoute, UDPRoute, TLSRoute, ReferenceGrant, \
                  BackendTLSPolicy, GatewayParameters, Service, EndpointSlice, Secret, ConfigMap, \
@@ -126,10 +148,21 @@ fn unknown_kinds_are_refused_with_the_nearest_one() {
     let http = "is not supported: Tidegate routes connections, not requests; \
                 use TCPRoute, UDPRoute or TLSRoute";
     for (version, kind, expected) in [
+        ("v1", "Potato", format!("2:7: unknown kind \"Potato\" of \"v1\"; known kinds: {known}")),
         (
-            "apps/v1",
+            "gateway.networking.k8s.io/v1",
             "Deployment",
-            format!("2:7: unknown kind \"Deployment\" of \"apps/v1\"; known kinds: {known}"),
+            format!(
+                "2:7: unknown kind \"Deployment\" of \"gateway.networking.k8s.io/v1\"; \
+                 known kinds: {known}"
+            ),
+        ),
+        (
+            "gateway.networking.k8.io/v1",
+            "UDPRuote",
+            "2:7: unknown kind \"UDPRuote\" of \"gateway.networking.k8.io/v1\"; \
+             did you mean UDPRoute?"
+                .to_owned(),
         ),
         (
             "gateway.networking.k8s.io/v1",

@@ -26,6 +26,8 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     pub objects: usize,
+    /// Documents whose kind somebody else reads.
+    pub foreign: usize,
     pub errors: usize,
     pub warnings: usize,
     /// `tcp/5432`, with the address where it is not every address.

@@ -244,8 +244,12 @@ impl Page {
             Tense::Would(_) => "would listen on",
             Tense::Does => "listening on",
         };
+        let foreign = match summary.foreign {
+            0 => String::new(),
+            foreign => format!(" ({foreign} of other kinds passed over)"),
+        };
         let line = format!(
-            "{}, {}, {}; {verb} {sockets}",
+            "{}{foreign}, {}, {}; {verb} {sockets}",
             count(summary.objects, "object"),
             count(summary.errors, "error"),
             count(summary.warnings, "warning"),

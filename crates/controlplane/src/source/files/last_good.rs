@@ -129,7 +129,8 @@ impl LastGood {
                 }
             }
         }
-        let mut loaded = Loaded::default();
+        let foreign = self.files.values().map(|file| file.manifests.foreign).sum();
+        let mut loaded = Loaded { foreign, ..Loaded::default() };
         for (object, path) in &owners {
             let manifests = &self.files[*path].manifests;
             loaded.objects.copy_from(&manifests.objects, object);

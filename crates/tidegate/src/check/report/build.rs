@@ -30,6 +30,7 @@ impl Report {
         };
         let summary = Summary {
             objects: loaded.objects.refs().len(),
+            foreign: loaded.foreign,
             errors: problems.len() + count(Severity::Error),
             warnings: count(Severity::Warning),
             sockets: sockets(snapshot),

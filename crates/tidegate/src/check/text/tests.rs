@@ -88,6 +88,7 @@ fn report() -> Report {
         api_version: "cli.tidegate.dev/v1",
         kind: "Report",
         summary: Summary {
+            foreign: 0,
             objects: 7,
             errors: 2,
             warnings: 1,
