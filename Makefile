@@ -22,10 +22,10 @@ E2E_TESTS = $(basename $(notdir $(wildcard e2e/tests/*.rs)))
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e modules packages \
-  cluster-build cluster-up cluster-down
+  cluster-build cluster-up cluster-down conformance conformance-1.7.0
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary, target/release/tidegate
 	$(CARGO) build --locked --release -p tidegate
@@ -57,6 +57,12 @@ cluster-up: cluster-build ## Start a real cluster of one node; CRDS=v1.6.3-stand
 
 cluster-down: ## End the cluster; nothing of it stays but its logs
 	@e2e/cluster/down.sh
+
+conformance: image cluster-up ## Run the conformance suite of record, v1.6.3; RUN_TEST=Name for one test
+	@e2e/conformance/run.sh v1.6.3
+
+conformance-1.7.0: image cluster-up ## Run the conformance suite of Gateway API v1.7.0
+	@e2e/conformance/run.sh v1.7.0
 
 modules: ## Fetch the Gateway API modules that tests compare with; without them those tests say so
 	@cd / && GOTOOLCHAIN=go1.27.4 go mod download sigs.k8s.io/gateway-api@v1.7.0 \
