@@ -6,7 +6,8 @@
 //! through `watch` channels.
 //!
 //! Reading order: [`fleet`] (who) → [`hash`] → [`wire`] (bytes) → [`packed`] (a snapshot as it
-//! travels) → [`delta`] → [`adopt`] (what a proxy makes of it).
+//! travels) → [`delta`] → [`adopt`] (what a proxy makes of it) → [`server`] → [`client`] →
+//! [`last_good`].
 //!
 //! Invariants: a message never panics and never allocates without bound, whoever sent it; what is
 //! applied has the hash that the controller named; who somebody is follows from the token alone,
@@ -16,11 +17,17 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used))]
 
 pub mod adopt;
+pub mod client;
 pub mod delta;
 pub mod fleet;
+mod grpc;
 pub mod hash;
+pub mod last_good;
 pub mod packed;
+pub mod server;
 pub mod wire;
 
+pub use client::{Client, LinkState, follow};
 pub use fleet::{Authenticate, Fleet, Member, Refused};
 pub use hash::SnapshotHash;
+pub use server::{Feeds, MemberReport, Reports, Server, serve};
