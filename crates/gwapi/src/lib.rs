@@ -1,7 +1,7 @@
 //! The Kubernetes objects that Tidegate reads and writes, and the manifests they come from.
 //!
 //! No decision is made here. GatewayClass, Gateway, ListenerSet, ReferenceGrant and
-//! BackendTLSPolicy are those of the `gateway-api` crate. The three routes are our own types: the
+//! BackendTLSPolicy are those of the `gateway-api` crate. The four routes are our own types: the
 //! crate has TCPRoute and UDPRoute at `v1alpha2` only and repeats every reference struct for every
 //! kind, while ours share one [`ParentRef`] and one [`BackendRef`] and can be read at each version
 //! a cluster serves. The core kinds are slim: they hold what we read and drop the rest.
@@ -36,7 +36,7 @@ pub use crate::meta::{Kind, ObjectKey, ObjectRef};
 pub use crate::objects::Objects;
 pub use crate::parameters::GatewayParameters;
 pub use crate::refs::{BackendRef, ParentRef};
-pub use crate::routes::{TcpRoute, TlsRoute, UdpRoute};
+pub use crate::routes::{HttpRoute, TcpRoute, TlsRoute, UdpRoute};
 
 /// The API group of our own kinds.
 pub const TIDEGATE_GROUP: &str = "tidegate.dev";

@@ -50,6 +50,8 @@ pub enum Kind {
     UdpRoute,
     #[serde(rename = "TLSRoute")]
     TlsRoute,
+    #[serde(rename = "HTTPRoute")]
+    HttpRoute,
     ReferenceGrant,
     #[serde(rename = "BackendTLSPolicy")]
     BackendTlsPolicy,
@@ -63,13 +65,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::GatewayClass,
         Self::Gateway,
         Self::ListenerSet,
         Self::TcpRoute,
         Self::UdpRoute,
         Self::TlsRoute,
+        Self::HttpRoute,
         Self::ReferenceGrant,
         Self::BackendTlsPolicy,
         Self::GatewayParameters,
@@ -89,6 +92,7 @@ impl Kind {
             Self::TcpRoute => "TCPRoute",
             Self::UdpRoute => "UDPRoute",
             Self::TlsRoute => "TLSRoute",
+            Self::HttpRoute => "HTTPRoute",
             Self::ReferenceGrant => "ReferenceGrant",
             Self::BackendTlsPolicy => "BackendTLSPolicy",
             Self::GatewayParameters => "GatewayParameters",
@@ -113,7 +117,9 @@ impl Kind {
     /// The versions that are read, the preferred one first.
     pub fn versions(self) -> &'static [&'static str] {
         match self {
-            Self::GatewayClass | Self::Gateway | Self::ReferenceGrant => &["v1", "v1beta1"],
+            Self::GatewayClass | Self::Gateway | Self::HttpRoute | Self::ReferenceGrant => {
+                &["v1", "v1beta1"]
+            }
             Self::TcpRoute | Self::UdpRoute => &["v1", "v1alpha2"],
             Self::TlsRoute => &["v1", "v1alpha3", "v1alpha2"],
             Self::BackendTlsPolicy => &["v1", "v1alpha3"],

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    BackendTlsPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, GatewayParameters, Kind,
-    ListenerSet, Namespace, ObjectKey, ObjectRef, ReferenceGrant, Secret, Service, TcpRoute,
-    TlsRoute, UdpRoute,
+    BackendTlsPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, GatewayParameters,
+    HttpRoute, Kind, ListenerSet, Namespace, ObjectKey, ObjectRef, ReferenceGrant, Secret, Service,
+    TcpRoute, TlsRoute, UdpRoute,
 };
 
 /// Objects of one kind. Sorted, so that no result depends on the order in which they came.
@@ -22,6 +22,7 @@ pub struct Objects {
     pub tcp_routes: ByKey<TcpRoute>,
     pub udp_routes: ByKey<UdpRoute>,
     pub tls_routes: ByKey<TlsRoute>,
+    pub http_routes: ByKey<HttpRoute>,
     pub reference_grants: ByKey<ReferenceGrant>,
     pub backend_tls_policies: ByKey<BackendTlsPolicy>,
     pub gateway_parameters: ByKey<GatewayParameters>,
@@ -38,8 +39,9 @@ macro_rules! with_kind {
         with_kind!(@arms $kind, $field, $do,
             GatewayClass gateway_classes, Gateway gateways, ListenerSet listener_sets,
             TcpRoute tcp_routes, UdpRoute udp_routes, TlsRoute tls_routes,
-            ReferenceGrant reference_grants, BackendTlsPolicy backend_tls_policies,
-            GatewayParameters gateway_parameters, Service services, EndpointSlice endpoint_slices, Secret secrets,
+            HttpRoute http_routes, ReferenceGrant reference_grants,
+            BackendTlsPolicy backend_tls_policies, GatewayParameters gateway_parameters,
+            Service services, EndpointSlice endpoint_slices, Secret secrets,
             ConfigMap config_maps, Namespace namespaces)
     };
     (@arms $kind:expr, $field:ident, $do:expr, $($variant:ident $map:ident),*) => {

@@ -1,4 +1,7 @@
-//! TCPRoute, UDPRoute and TLSRoute at `v1`, and at the older versions a cluster may still serve.
+//! TCPRoute, UDPRoute, TLSRoute and HTTPRoute at `v1`, and at the older versions a cluster may still
+//! serve.
+
+mod http;
 
 use std::borrow::Cow;
 
@@ -7,6 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::http::{
+    HttpBackendRef, HttpMatch, HttpPathMatch, HttpRouteRule, HttpRouteSpec, Unsupported,
+};
 use crate::{BackendRef, GATEWAY_GROUP, ObjectMeta, ParentRef};
 
 /// The version a cluster serves a route kind at. Every version has the same fields.
@@ -15,6 +21,8 @@ pub enum Served {
     /// `v1`, since Gateway API 1.6.
     #[default]
     V1,
+    /// `v1beta1`, HTTPRoute.
+    V1Beta1,
     /// `v1alpha3`, TLSRoute of Gateway API 1.3 to 1.5.
     V1Alpha3,
     /// `v1alpha2`.
@@ -26,6 +34,7 @@ impl Served {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "v1",
+            Self::V1Beta1 => "v1beta1",
             Self::V1Alpha3 => "v1alpha3",
             Self::V1Alpha2 => "v1alpha2",
         }
@@ -149,6 +158,11 @@ route_kind! {
 route_kind! {
     /// TLS connections to weighted backends by server name. Spec: GEP-2643.
     TlsRoute, "TLSRoute", "tlsroutes", TlsRouteSpec
+}
+
+route_kind! {
+    /// HTTP requests to weighted backends by host and path. Spec: `apis/v1/httproute_types.go`.
+    HttpRoute, "HTTPRoute", "httproutes", HttpRouteSpec
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod drift;
 mod endpoint_slice;
 mod gateway;
 mod gateway_class;
+mod http_route;
 mod listener;
 mod listener_set;
 mod metadata;
@@ -58,6 +59,7 @@ fn build(kind: Kind) -> Schema {
         Kind::ListenerSet => listener_set::schema(),
         Kind::TcpRoute | Kind::UdpRoute => route::l4_schema(),
         Kind::TlsRoute => route::tls_schema(),
+        Kind::HttpRoute => http_route::schema(),
         Kind::ReferenceGrant => reference_grant::schema(),
         Kind::BackendTlsPolicy => backend_tls_policy::schema(),
         Kind::GatewayParameters => own::schema::<GatewayParameters>(),

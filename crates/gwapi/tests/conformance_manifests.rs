@@ -8,7 +8,7 @@ use gwapi::manifest::{Source, read};
 const TESTS: &str = "sigs.k8s.io/gateway-api/conformance@v1.7.0/tests";
 
 #[test]
-fn manifests_of_the_l4_conformance_tests_are_read() {
+fn manifests_of_the_conformance_tests_are_read() {
     let Some(folder) = module_cache().map(|cache| cache.join(TESTS)).filter(|dir| dir.is_dir())
     else {
         println!("skipped: the Go module cache has no {TESTS}");
@@ -18,8 +18,8 @@ fn manifests_of_the_l4_conformance_tests_are_read() {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("a file").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let is_l4 = ["tcproute-", "udproute-", "tlsroute-"].iter().any(|p| name.starts_with(p));
-        if !is_l4 || !name.ends_with(".yaml") {
+        let kinds = ["tcproute-", "udproute-", "tlsroute-", "httproute-"];
+        if !kinds.iter().any(|kind| name.starts_with(kind)) || !name.ends_with(".yaml") {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("text");
@@ -29,7 +29,7 @@ fn manifests_of_the_l4_conformance_tests_are_read() {
         assert!(!manifests.objects.refs().is_empty(), "{}", path.display());
         count += 1;
     }
-    assert!(count >= 31, "v1.7.0 has 31 of them, found {count}");
+    assert!(count >= 91, "v1.7.0 has 91 of them, found {count}");
 }
 
 fn module_cache() -> Option<PathBuf> {

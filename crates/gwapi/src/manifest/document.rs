@@ -238,10 +238,10 @@ fn identify(root: &Node) -> Result<Kind, Unknown> {
 }
 
 fn unknown_kind(kind: &str, version: &str, group: &str) -> String {
-    if matches!(kind, "HTTPRoute" | "GRPCRoute") && group == crate::GATEWAY_GROUP {
+    if kind == "GRPCRoute" && group == crate::GATEWAY_GROUP {
         return format!(
-            "{kind} is not supported: Tidegate routes connections, not requests; \
-             use TCPRoute, UDPRoute or TLSRoute"
+            "{kind} is not supported: Tidegate routes connections, not calls; \
+             use TCPRoute or TLSRoute"
         );
     }
     let hint = match nearest(kind, Kind::ALL.into_iter().map(Kind::as_str)) {
@@ -296,6 +296,7 @@ fn insert(object: &ObjectRef, root: Node, manifests: &mut Manifests) -> Result<(
         Kind::TcpRoute => put(&mut objects.tcp_routes, key, json),
         Kind::UdpRoute => put(&mut objects.udp_routes, key, json),
         Kind::TlsRoute => put(&mut objects.tls_routes, key, json),
+        Kind::HttpRoute => put(&mut objects.http_routes, key, json),
         Kind::ReferenceGrant => put(&mut objects.reference_grants, key, json),
         Kind::BackendTlsPolicy => put(&mut objects.backend_tls_policies, key, json),
         Kind::GatewayParameters => put(&mut objects.gateway_parameters, key, json),

@@ -142,11 +142,11 @@ fn kinds_that_others_read_are_passed_over_and_counted() {
 
 #[test]
 fn unknown_kinds_are_refused_with_the_nearest_one() {
-    let known = "GatewayClass, Gateway, ListenerSet, TCPRoute, UDPRoute, TLSRoute, ReferenceGrant, \
-                 BackendTLSPolicy, GatewayParameters, Service, EndpointSlice, Secret, ConfigMap, \
-                 Namespace";
-    let http = "is not supported: Tidegate routes connections, not requests; \
-                use TCPRoute, UDPRoute or TLSRoute";
+    let known = "GatewayClass, Gateway, ListenerSet, TCPRoute, UDPRoute, TLSRoute, HTTPRoute, \
+                 ReferenceGrant, BackendTLSPolicy, GatewayParameters, Service, EndpointSlice, \
+                 Secret, ConfigMap, Namespace";
+    let calls = "is not supported: Tidegate routes connections, not calls; \
+                 use TCPRoute or TLSRoute";
     for (version, kind, expected) in [
         ("v1", "Potato", format!("2:7: unknown kind \"Potato\" of \"v1\"; known kinds: {known}")),
         (
@@ -176,8 +176,7 @@ fn unknown_kinds_are_refused_with_the_nearest_one() {
             "Configmap",
             "2:7: unknown kind \"Configmap\" of \"v1\"; did you mean ConfigMap?".to_owned(),
         ),
-        ("gateway.networking.k8s.io/v1", "HTTPRoute", format!("2:7: HTTPRoute {http}")),
-        ("gateway.networking.k8s.io/v1", "GRPCRoute", format!("2:7: GRPCRoute {http}")),
+        ("gateway.networking.k8s.io/v1", "GRPCRoute", format!("2:7: GRPCRoute {calls}")),
         (
             "networking.istio.io/v1",
             "Gateway",

@@ -98,6 +98,12 @@ pub(super) fn of_definitions(regex: &str) -> &'static Pattern {
     &DURATION
 }
 
+/// What a path that is compared byte by byte may be made of.
+pub(super) static PATH: Pattern = Pattern::new(
+    r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$",
+    "a path of letters, digits and -/._~!$&'()*+,;=:@, others as %20, without %2f and #",
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +125,7 @@ mod tests {
             (&QUALIFIED_NAME, "example.com/a", "/a"),
             (&DATA_KEY, "tls.crt", "a/b"),
             (&DURATION, "1h30m", "30"),
+            (&PATH, "/a%20b", "/a b"),
         ] {
             assert!(pattern.matches(right), "{} {right}", pattern.says);
             assert!(!pattern.matches(wrong), "{} {wrong}", pattern.says);

@@ -23,7 +23,7 @@ fn of_spec(own: impl IntoIterator<Item = Field>) -> Schema {
     resource(metadata::namespaced(metadata::subdomain_name()), [required("spec", spec)])
 }
 
-fn parent_refs() -> Schema {
+pub(super) fn parent_refs() -> Schema {
     let own = [optional("sectionName", section_name()), optional("port", port())];
     list(object(parent_ref_fields().into_iter().chain(own)))
         .at_most(32)
@@ -31,16 +31,20 @@ fn parent_refs() -> Schema {
         .rule(rules::refs::sections_are_unique)
 }
 
-fn route_rules() -> Schema {
-    let backend_ref = object([
+/// Spec: `BackendRef` (`apis/v1/shared_types.go`).
+pub(super) fn backend_ref_fields() -> [Field; 6] {
+    [
         optional("group", group().default("")),
         optional("kind", kind().default("Service")),
         required("name", object_name()),
         optional("namespace", namespace()),
         optional("port", port()),
         optional("weight", int32().range(0..=1_000_000).default(1)),
-    ])
-    .rule(rules::route::service_has_a_port);
+    ]
+}
+
+fn route_rules() -> Schema {
+    let backend_ref = object(backend_ref_fields()).rule(rules::route::service_has_a_port);
     let rule = object([
         optional("name", section_name()),
         required("backendRefs", list(backend_ref).length(1..=16)),

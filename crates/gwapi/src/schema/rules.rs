@@ -6,6 +6,7 @@
 
 pub(super) mod address;
 pub(super) mod backend_tls;
+pub(super) mod http_route;
 pub(super) mod keys;
 pub(super) mod listener;
 pub(super) mod refs;

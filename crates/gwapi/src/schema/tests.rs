@@ -394,6 +394,74 @@ fn policy_targets_name_all_sections_or_none_and_each_once() {
 }
 
 #[test]
+fn paths_of_http_routes_are_normal() {
+    let check = |path: &str, expected: Option<&str>| {
+        let problem = expected.map(|expected| {
+            let value = path.rsplit_once("value: ").map(|(_, value)| value.trim_matches('\''));
+            let value = value.unwrap_or_default();
+            format!("spec.rules[0].matches[0].path.value: found {value:?}, expected {expected}")
+        });
+        check(
+            "HTTPRoute",
+            &format!("{{rules: [{{matches: [{{path: {{{path}}}}}]}}]}}"),
+            problem.as_slice().iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
+        );
+    };
+    let bytes =
+        "a path of letters, digits and -/._~!$&'()*+,;=:@, others as %20, without %2f and #";
+    for (path, expected) in [
+        ("", None),
+        ("type: Exact", None),
+        ("value: /a.b/..c/%20", None),
+        ("type: RegularExpression, value: a//#", None),
+        ("value: a", Some("a path that begins with /")),
+        ("value: /a//b", Some("a path without //, /. and /..")),
+        ("value: /a/./b", Some("a path without //, /. and /..")),
+        ("type: Exact, value: /a/..", Some("a path without //, /. and /..")),
+        ("value: /a%2Fb", Some(bytes)),
+        ("value: '/a#b'", Some(bytes)),
+        ("value: '/a b'", Some(bytes)),
+        ("value: /a%2", Some(bytes)),
+    ] {
+        check(path, expected);
+    }
+}
+
+#[test]
+fn rules_of_http_routes_have_names_of_their_own_and_few_matches() {
+    check("HTTPRoute", "{rules: [{name: a}, {name: b}, {}, {}]}", &[]);
+    check(
+        "HTTPRoute",
+        "{rules: [{name: a}, {}, {name: a}]}",
+        &["spec.rules[2].name: found \"a\", which [0] has already"],
+    );
+    let matches = |count: usize| format!("{{matches: [{}]}}", vec!["{}"; count].join(", "));
+    let (most, one) = (matches(64), matches(1));
+    check("HTTPRoute", &format!("{{rules: [{most}, {most}]}}"), &[]);
+    check(
+        "HTTPRoute",
+        &format!("{{rules: [{most}, {most}, {one}]}}"),
+        &["spec.rules: found 129 matches in total, expected at most 128"],
+    );
+}
+
+#[test]
+fn an_http_route_without_rules_matches_every_path() {
+    let text = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\n\
+                metadata: {name: a}\nspec: {rules: [RULE]}\n";
+    for rule in ["", "{}", "{matches: [{}]}", "{matches: [{path: {}}]}"] {
+        let text = match rule {
+            "" => text.replace("{rules: [RULE]}", "{}"),
+            rule => text.replace("RULE", rule),
+        };
+        let manifests = crate::testing::read_text(&text);
+        let route = manifests.objects.http_routes.values().next().expect("a route");
+        let path = route.spec.rules[0].matches[0].path.as_ref().expect("a path");
+        assert_eq!((path.kind.as_deref(), path.value.as_deref()), (Some("PathPrefix"), Some("/")));
+    }
+}
+
+#[test]
 fn classes_and_namespaces_belong_to_no_namespace() {
     for (version, kind, spec) in [
         ("gateway.networking.k8s.io/v1", "GatewayClass", "spec: {controllerName: a.dev/b}"),
