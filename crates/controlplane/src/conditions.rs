@@ -34,6 +34,7 @@ pub fn all(statuses: &Statuses) -> Vec<Placed<'_>> {
         (Kind::TcpRoute, &statuses.tcp_routes),
         (Kind::UdpRoute, &statuses.udp_routes),
         (Kind::TlsRoute, &statuses.tls_routes),
+        (Kind::HttpRoute, &statuses.http_routes),
     ];
     for (kind, of_kind) in routes {
         for (key, status) in of_kind {

@@ -5,7 +5,7 @@
 //! value, and knows nothing of where it came from: the names in [`origin`] are labels for logs
 //! and metrics, never looked up again.
 //!
-//! Reading order: [`bind`] → [`sni`] → [`route`] → [`cluster`] → [`tls`] → [`limits`] →
+//! Reading order: [`bind`] → [`sni`] → [`http`] → [`route`] → [`cluster`] → [`tls`] → [`limits`] →
 //! [`origin`] → [`report`].
 //!
 //! Invariants: every [`ClusterKey`] named by a route is a key of [`Snapshot::clusters`]; two equal
@@ -14,6 +14,7 @@
 
 pub mod bind;
 pub mod cluster;
+pub mod http;
 pub mod limits;
 pub mod origin;
 pub mod report;
@@ -30,6 +31,7 @@ pub use bind::{App, Bind, BindKey, Port, TcpApp, TlsApp, TlsListener, TlsMode, T
 pub use cluster::{
     BackendTls, Cluster, ClusterKey, Endpoint, EndpointState, SubjectName, TrustRoots,
 };
+pub use http::{HttpTable, PathMatch, PathTable};
 pub use limits::{Limits, Timeouts};
 pub use origin::{BackendName, ListenerName, RouteName};
 pub use report::{ApplyReport, BindState};

@@ -98,22 +98,31 @@ impl<T> SniTable<T> {
         ServerName::parse(name.as_bytes()).is_some_and(|name| table.contains_key(&name))
     }
 
+    /// The value at exactly this hostname, in the form [`SniTable::insert`] takes.
+    pub fn get_mut(&mut self, hostname: Option<&str>) -> Option<&mut T> {
+        let Some(hostname) = hostname else {
+            return self.any.as_mut();
+        };
+        let (table, name) = match hostname.strip_prefix("*.") {
+            Some(suffix) => (&mut self.wildcard, suffix),
+            None => (&mut self.exact, hostname),
+        };
+        table.get_mut(&ServerName::parse(name.as_bytes())?)
+    }
+
     /// The most specific value for `name`; for no name only the value without hostname.
     pub fn lookup(&self, name: Option<&ServerName>) -> Option<&T> {
-        let Some(name) = name else {
-            return self.any.as_ref();
-        };
-        if let Some(value) = self.exact.get(name) {
-            return Some(value);
-        }
-        let mut rest = name.as_str();
-        while let Some((_, suffix)) = rest.split_once('.') {
-            if let Some(value) = self.wildcard.get(suffix) {
-                return Some(value);
-            }
-            rest = suffix;
-        }
-        self.any.as_ref()
+        self.matching(name).next()
+    }
+
+    /// Every value for `name`, the most specific first; for no name only the value without
+    /// hostname.
+    pub fn matching(&self, name: Option<&ServerName>) -> impl Iterator<Item = &T> {
+        let exact = name.and_then(|name| self.exact.get(name));
+        let suffixes =
+            std::iter::successors(name.and_then(|name| parent(name.as_str())), |name| parent(name));
+        let wildcards = suffixes.filter_map(|suffix| self.wildcard.get(suffix));
+        exact.into_iter().chain(wildcards).chain(&self.any)
     }
 
     /// Every value: exact names, wildcards, then the one without hostname.
@@ -143,6 +152,11 @@ impl<T> SniTable<T> {
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wildcard.is_empty() && self.any.is_none()
     }
+}
+
+/// A name without its first label.
+fn parent(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, parent)| parent)
 }
 
 #[cfg(test)]

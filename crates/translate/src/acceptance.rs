@@ -8,7 +8,7 @@ use gwapi::reasons::Reason;
 use crate::conflicts::Occupied;
 use crate::gateways::Gateway;
 use crate::listener_sets::ListenerSet;
-use crate::listeners::{Listener, ListenerId, Protocol};
+use crate::listeners::{Listener, ListenerId};
 use crate::status::Cause;
 
 /// The outcome of the walk.
@@ -142,7 +142,7 @@ impl Acceptance {
             && !listener.lacks_certificate();
         match listener.protocol {
             Some(_) if can_serve => Role::Serves,
-            Some(Protocol::Tls) => Role::Refuses,
+            Some(protocol) if protocol.has_hostnames() => Role::Refuses,
             _ => Role::Absent,
         }
     }

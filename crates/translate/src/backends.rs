@@ -19,6 +19,8 @@ const MAX_WEIGHT: u32 = 1_000_000;
 
 /// One backendRef of a route.
 pub(crate) struct Backend<'a> {
+    /// The place of its rule.
+    pub(crate) rule: usize,
     /// Its place in `backendRefs`.
     index: usize,
     /// Its name for logs and metrics.
@@ -32,13 +34,16 @@ pub(crate) struct Backend<'a> {
 impl Backend<'_> {
     /// Its path in the route.
     pub(crate) fn field(&self) -> String {
-        field(self.index, "")
+        field((self.rule, self.index), "")
     }
 }
 
-fn field(index: usize, field: &str) -> String {
-    format!("spec.rules[0].backendRefs[{index}]{field}")
+fn field((rule, index): Place, field: &str) -> String {
+    format!("spec.rules[{rule}].backendRefs[{index}]{field}")
 }
+
+/// The place of a rule, and of a backendRef in it.
+type Place = (usize, usize);
 
 /// A port of a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +77,7 @@ fn resolve<'a>(
     services: &'a ByKey<Service>,
     grants: &Grants<'_>,
 ) -> Vec<Backend<'a>> {
-    let backend = |(index, backend): (usize, &BackendRef)| {
+    let backend = |place: Place, backend: &BackendRef| {
         let namespace = backend.namespace.as_ref().unwrap_or(&route.key.namespace);
         let port = backend.port.and_then(|port| u16::try_from(port).ok());
         Backend {
@@ -82,11 +87,19 @@ fn resolve<'a>(
                 port: port.unwrap_or_default(),
             }),
             weight: backend.weight().min(MAX_WEIGHT),
-            port: resolve_port(route, backend, index, services, grants),
-            index,
+            port: resolve_port(route, backend, place, services, grants),
+            rule: place.0,
+            index: place.1,
         }
     };
-    route.backends.iter().enumerate().map(backend).collect()
+    let rules = route.rules.iter().enumerate();
+    rules
+        .flat_map(|(rule, of_rule)| {
+            let backends = of_rule.backends.iter().enumerate();
+            backends.map(move |(index, reference)| ((rule, index), *reference))
+        })
+        .map(|(place, reference)| backend(place, reference))
+        .collect()
 }
 
 /// The order of the checks is part of the rules: a grant is asked for before the Service is looked
@@ -94,7 +107,7 @@ fn resolve<'a>(
 fn resolve_port<'a>(
     route: &Route<'_>,
     backend: &BackendRef,
-    index: usize,
+    place: Place,
     services: &'a ByKey<Service>,
     grants: &Grants<'_>,
 ) -> Result<ServicePort<'a>, Cause> {
@@ -104,25 +117,25 @@ fn resolve_port<'a>(
             backend.kind(),
             backend.group()
         );
-        return Err(Cause::new(Reason::InvalidKind, field(index, ".kind"), message));
+        return Err(Cause::new(Reason::InvalidKind, field(place, ".kind"), message));
     }
     let namespace = backend.namespace.as_ref().unwrap_or(&route.key.namespace);
     let key = ObjectKey::new(namespace.as_str(), backend.name.as_str());
     grants.check(route.kind.kind(), &route.key.namespace, Kind::Service, &key, || {
-        field(index, ".namespace")
+        field(place, ".namespace")
     })?;
     let Some((key, service)) = services.get_key_value(&key) else {
         let message = format!("Service {key} does not exist");
-        return Err(Cause::new(Reason::BackendNotFound, field(index, ".name"), message));
+        return Err(Cause::new(Reason::BackendNotFound, field(place, ".name"), message));
     };
     if service.spec.r#type.as_deref() == Some("ExternalName") {
         // CVE-2021-25740: its name leads wherever the author of the Service likes.
         let message = format!(
             "Service {key} is of type ExternalName: expected one with endpoints of its own"
         );
-        return Err(Cause::new(Reason::InvalidKind, field(index, ".name"), message));
+        return Err(Cause::new(Reason::InvalidKind, field(place, ".name"), message));
     }
-    find_port(route, key, service, backend.port, || field(index, ".port"))
+    find_port(route, key, service, backend.port, || field(place, ".port"))
 }
 
 /// Finds a port by number and transport: a DNS Service has 53 twice.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use snapshot::PathMatch;
+
 use crate::attach::Attachments;
 use crate::hostnames::{Hostname, overlap};
 use crate::listeners::{Listener, ListenerId};
@@ -22,6 +24,8 @@ pub(crate) struct Claim {
     /// The route of each hostname, as the routes have them: not cut to the listener's, so that the
     /// more specific route wins also where the listener is more specific than both.
     pub(crate) by_hostname: BTreeMap<Hostname, RouteId>,
+    /// The route of each host (`None` is every host) and path, and its rule.
+    pub(crate) by_request: BTreeMap<(Option<Hostname>, PathMatch), (RouteId, usize)>,
     /// Routes that asked for what an older one has.
     pub(crate) losses: Vec<Loss>,
 }
@@ -32,8 +36,10 @@ pub(crate) struct Loss {
     pub(crate) loser: RouteId,
     /// The older route.
     pub(crate) winner: RouteId,
-    /// The hostname that both ask for; `None` for everything.
+    /// The hostname that both ask for; `None` for every one.
     pub(crate) hostname: Option<Hostname>,
+    /// The path that both ask for; of several the first.
+    pub(crate) path: Option<PathMatch>,
 }
 
 /// Settles the claims of all listeners.
@@ -68,25 +74,56 @@ impl Claims {
 impl Claim {
     /// Adds the next younger route.
     fn add(&mut self, route: &Route<'_>, listener: &Listener<'_>) {
-        let Some(hostnames) = route.hostnames.as_ref().filter(|_| route.kind == RouteKind::Tls)
-        else {
-            match self.everything {
+        let within = |name: &&Hostname| overlap(listener.hostname.as_ref(), Some(name));
+        let hostnames = route.hostnames.iter().flatten().filter(within);
+        match route.kind {
+            RouteKind::Tcp | RouteKind::Udp => match self.everything {
                 None => self.everything = Some(route.id),
-                Some(winner) => self.lose(route.id, winner, None),
+                Some(winner) => self.lose(route.id, winner, None, None),
+            },
+            RouteKind::Tls => {
+                for hostname in hostnames {
+                    match self.by_hostname.get(hostname) {
+                        None => _ = self.by_hostname.insert(hostname.clone(), route.id),
+                        Some(&winner) => {
+                            self.lose(route.id, winner, Some(hostname.clone()), None);
+                        }
+                    }
+                }
             }
-            return;
-        };
-        for hostname in
-            hostnames.iter().filter(|name| overlap(listener.hostname.as_ref(), Some(name)))
-        {
-            match self.by_hostname.get(hostname) {
-                None => _ = self.by_hostname.insert(hostname.clone(), route.id),
-                Some(&winner) => self.lose(route.id, winner, Some(hostname.clone())),
+            RouteKind::Http if route.hostnames.is_none() => self.add_requests(route, None),
+            RouteKind::Http => {
+                hostnames.for_each(|hostname| self.add_requests(route, Some(hostname)));
             }
         }
     }
 
-    fn lose(&mut self, loser: RouteId, winner: RouteId, hostname: Option<Hostname>) {
-        self.losses.push(Loss { loser, winner, hostname });
+    fn add_requests(&mut self, route: &Route<'_>, hostname: Option<&Hostname>) {
+        for (index, rule) in route.rules.iter().enumerate() {
+            for path in &rule.paths {
+                let request = (hostname.cloned(), path.clone());
+                match self.by_request.get(&request) {
+                    None => _ = self.by_request.insert(request, (route.id, index)),
+                    // Spec: of the rules of one route the first.
+                    Some(&(winner, _)) if winner == route.id => {}
+                    Some(&(winner, _)) => self.lose(route.id, winner, request.0, Some(request.1)),
+                }
+            }
+        }
+    }
+
+    /// One loss for each hostname and winner is enough to know.
+    fn lose(
+        &mut self,
+        loser: RouteId,
+        winner: RouteId,
+        hostname: Option<Hostname>,
+        path: Option<PathMatch>,
+    ) {
+        let of_loser = self.losses.iter().rev().take_while(|loss| loss.loser == loser);
+        let is_same = |loss: &Loss| loss.winner == winner && loss.hostname == hostname;
+        if !of_loser.into_iter().any(is_same) {
+            self.losses.push(Loss { loser, winner, hostname, path });
+        }
     }
 }

@@ -67,8 +67,13 @@ fn conflict(listener: &Listener<'_>, other: &Listener<'_>) -> Option<Cause> {
         return None;
     }
     let (reason, field) = match (listener.protocol?, other.protocol?) {
-        (Protocol::Tls, Protocol::Tls) if listener.hostname != other.hostname => return None,
-        (Protocol::Tls, Protocol::Tls) => (Reason::HostnameConflict, "hostname"),
+        // Told apart by the name that clients send: in a ClientHello, or as the host of a request.
+        (a @ (Protocol::Tls | Protocol::Https), b @ (Protocol::Tls | Protocol::Https))
+        | (a @ Protocol::Http, b @ Protocol::Http) => match listener.hostname == other.hostname {
+            false => return None,
+            true if a == b => (Reason::HostnameConflict, "hostname"),
+            true => (Reason::ProtocolConflict, "protocol"),
+        },
         _ => (Reason::ProtocolConflict, "protocol"),
     };
     let port = listener.spec.port;

@@ -76,6 +76,8 @@ impl<'l, 'a> Emitter<'l, 'a> {
                 Some(Protocol::Tcp) => Some(Arc::new(bind(port, App::Tcp(self.tcp(listener))))),
                 Some(Protocol::Udp) => Some(Arc::new(bind(port, App::Udp(self.udp(listener))))),
                 Some(Protocol::Tls) | None => None,
+                // Not served yet: Programmed stays Pending.
+                Some(Protocol::Http | Protocol::Https) => continue,
             };
             for key in listener.binds() {
                 if snapshot.binds.contains_key(&key) {
@@ -160,7 +162,7 @@ impl<'l, 'a> Emitter<'l, 'a> {
                     client_auth: client_auth.clone()?,
                     session_scope: format!("{}:{}", gateway.key, listener.spec.port),
                 };
-                let hop = Hop::AfterTermination { gateway: gateway.ordinal };
+                let hop = Hop::InTheClear { gateway: gateway.ordinal };
                 Some((TlsMode::Terminate(Arc::new(server)), hop))
             }
         }

@@ -105,6 +105,7 @@ fn of_statuses(statuses: &Statuses, findings: &mut BTreeSet<Finding>) {
         (Kind::TcpRoute, &statuses.tcp_routes),
         (Kind::UdpRoute, &statuses.udp_routes),
         (Kind::TlsRoute, &statuses.tls_routes),
+        (Kind::HttpRoute, &statuses.http_routes),
     ] {
         for (key, status) in routes {
             for parent in &status.parents {

@@ -65,9 +65,11 @@ impl<'a> Grants<'a> {
             return Ok(());
         }
         let message = format!(
-            "no ReferenceGrant in namespace {} lets a {from} of namespace {namespace} refer to \
+            "no ReferenceGrant in namespace {} lets {} {from} of namespace {namespace} refer to \
              {to} {}",
-            target.namespace, target.name
+            target.namespace,
+            if from == Kind::HttpRoute { "an" } else { "a" },
+            target.name
         );
         Err(Cause::new(Reason::RefNotPermitted, field(), message).with_fix(format!(
             "add a ReferenceGrant in namespace {} with from {{group: {}, kind: {from}, namespace: \

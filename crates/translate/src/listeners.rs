@@ -26,11 +26,13 @@ pub(crate) enum Protocol {
     Tcp,
     Udp,
     Tls,
+    Http,
+    Https,
 }
 
 impl Protocol {
     /// The protocols that are served.
-    const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Tls];
+    const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Tls, Self::Http, Self::Https];
 
     /// Reads `protocol`; `None` for one that is not served.
     fn parse(text: &str) -> Option<Self> {
@@ -43,15 +45,22 @@ impl Protocol {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
             Self::Tls => "TLS",
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
         }
     }
 
     /// What carries it.
     pub(crate) fn transport(self) -> Transport {
         match self {
-            Self::Tcp | Self::Tls => Transport::Tcp,
+            Self::Tcp | Self::Tls | Self::Http | Self::Https => Transport::Tcp,
             Self::Udp => Transport::Udp,
         }
+    }
+
+    /// Whether listeners of one port are told apart by their hostnames.
+    pub(crate) fn has_hostnames(self) -> bool {
+        matches!(self, Self::Tls | Self::Http | Self::Https)
     }
 }
 
@@ -77,7 +86,7 @@ pub(crate) struct Listener<'a> {
     pub(crate) protocol: Option<Protocol>,
     /// Its port; `None` if it is none.
     pub(crate) port: Option<Port>,
-    /// Its hostname; only TLS has one.
+    /// Its hostname; TCP and UDP have none.
     pub(crate) hostname: Option<Hostname>,
     /// The kinds of routes it takes.
     pub(crate) kinds: SupportedKinds,
@@ -166,7 +175,7 @@ impl<'a> Listener<'a> {
             listener.unresolved.sort_by_key(|cause| severity(cause.reason));
         } else {
             let message = format!(
-                "protocol {} is not served: expected TCP, UDP or TLS",
+                "protocol {} is not served: expected TCP, UDP, TLS, HTTP or HTTPS",
                 listener.spec.protocol
             );
             listener.refuse(Reason::UnsupportedProtocol, "protocol", message);
@@ -186,7 +195,7 @@ impl<'a> Listener<'a> {
     }
 
     fn read_hostname(&mut self, protocol: Protocol) {
-        let (Protocol::Tls, Some(text)) = (protocol, &self.spec.hostname) else {
+        let Some(text) = self.spec.hostname.as_ref().filter(|_| protocol.has_hostnames()) else {
             return;
         };
         self.hostname = Hostname::parse(text);

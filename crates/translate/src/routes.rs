@@ -1,6 +1,7 @@
-//! TCPRoute, UDPRoute and TLSRoute in one form. After this file nothing reads a kind's own type;
+//! TCPRoute, UDPRoute, TLSRoute and HTTPRoute in one form. After this file nothing reads a kind's own type;
 //! what a kind means is what [`RouteKind`] says.
 
+mod http;
 mod tcp;
 mod tls;
 mod udp;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use gwapi::reasons::Reason;
 use gwapi::routes::RouteRule;
 use gwapi::{BackendRef, Kind, ObjectKey, ObjectMeta, ObjectRef, Objects, ParentRef};
-use snapshot::{RouteName, Transport};
+use snapshot::{PathMatch, RouteName, Transport};
 
 use crate::hostnames::Hostname;
 use crate::precedence::Age;
@@ -22,6 +23,7 @@ pub(crate) enum RouteKind {
     Tcp,
     Udp,
     Tls,
+    Http,
 }
 
 impl RouteKind {
@@ -31,6 +33,7 @@ impl RouteKind {
             Self::Tcp => Kind::TcpRoute,
             Self::Udp => Kind::UdpRoute,
             Self::Tls => Kind::TlsRoute,
+            Self::Http => Kind::HttpRoute,
         }
     }
 
@@ -42,7 +45,7 @@ impl RouteKind {
     /// What its backends are spoken to with.
     pub(crate) fn transport(self) -> Transport {
         match self {
-            Self::Tcp | Self::Tls => Transport::Tcp,
+            Self::Tcp | Self::Tls | Self::Http => Transport::Tcp,
             Self::Udp => Transport::Udp,
         }
     }
@@ -68,12 +71,20 @@ pub(crate) struct Route<'a> {
     pub(crate) name: Arc<RouteName>,
     /// Where it wants to attach.
     pub(crate) parents: &'a [ParentRef],
-    /// The server names it matches; `None` for a kind that has none and takes every connection.
+    /// The server names or hosts it matches; `None` for all of them.
     pub(crate) hostnames: Option<Vec<Hostname>>,
-    /// Where its traffic goes.
-    pub(crate) backends: &'a [BackendRef],
+    /// Where its traffic goes: of a kind other than HTTPRoute, one rule.
+    pub(crate) rules: Vec<Rule<'a>>,
     /// Why it can attach nowhere.
     pub(crate) refusal: Option<Cause>,
+}
+
+/// One rule of a route.
+pub(crate) struct Rule<'a> {
+    /// The paths it matches; empty for a kind that knows none.
+    pub(crate) paths: Vec<PathMatch>,
+    /// Where its traffic goes.
+    pub(crate) backends: Vec<&'a BackendRef>,
 }
 
 impl Route<'_> {
@@ -83,10 +94,10 @@ impl Route<'_> {
     }
 }
 
-/// Every route: TCPRoutes, UDPRoutes, then TLSRoutes, each by key.
+/// Every route: TCPRoutes, UDPRoutes, TLSRoutes, then HTTPRoutes, each by key.
 pub(crate) fn read(objects: &Objects) -> Vec<Route<'_>> {
     let mut routes: Vec<_> = tcp::read(objects).chain(udp::read(objects)).collect();
-    routes.extend(tls::read(objects));
+    routes.extend(tls::read(objects).chain(http::read(objects)));
     for (place, route) in routes.iter_mut().enumerate() {
         route.id = RouteId(place);
     }
@@ -98,8 +109,8 @@ pub(crate) fn find<'r, 'a>(routes: &'r [Route<'a>], id: RouteId) -> Option<&'r R
     routes.get(id.0)
 }
 
-/// What all kinds have in common.
-fn route<'a>(
+/// A route of a kind with exactly one rule.
+fn l4_route<'a>(
     kind: RouteKind,
     key: &'a ObjectKey,
     metadata: &'a ObjectMeta,
@@ -108,13 +119,26 @@ fn route<'a>(
 ) -> Route<'a> {
     // Spec: exactly one rule at v1. Clusters that serve only v1alpha2 let through more, and to
     // serve the first of several would be to ignore the others.
-    let (backends, refusal) = match rules {
-        [rule] => (rule.backend_refs.as_slice(), None),
+    let (rules, refusal) = match rules {
+        [rule] => {
+            let backends = rule.backend_refs.iter().collect();
+            (vec![Rule { paths: vec![], backends }], None)
+        }
         _ => {
             let message = format!("{} rules: expected exactly 1", rules.len());
-            (&[][..], Some(Cause::new(Reason::UnsupportedValue, "spec.rules", message)))
+            (vec![], Some(Cause::new(Reason::UnsupportedValue, "spec.rules", message)))
         }
     };
+    Route { rules, refusal, ..route(kind, key, metadata, parents) }
+}
+
+/// What all kinds have in common.
+fn route<'a>(
+    kind: RouteKind,
+    key: &'a ObjectKey,
+    metadata: &'a ObjectMeta,
+    parents: &'a [ParentRef],
+) -> Route<'a> {
     Route {
         id: RouteId(0),
         kind,
@@ -128,7 +152,7 @@ fn route<'a>(
         }),
         parents,
         hostnames: None,
-        backends,
-        refusal,
+        rules: vec![],
+        refusal: None,
     }
 }

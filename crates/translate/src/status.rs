@@ -78,6 +78,7 @@ pub struct Statuses {
     pub tcp_routes: BTreeMap<ObjectKey, RouteStatus>,
     pub udp_routes: BTreeMap<ObjectKey, RouteStatus>,
     pub tls_routes: BTreeMap<ObjectKey, RouteStatus>,
+    pub http_routes: BTreeMap<ObjectKey, RouteStatus>,
     pub backend_tls_policies: BTreeMap<ObjectKey, PolicyStatus>,
 }
 
@@ -210,6 +211,7 @@ pub(crate) fn tell(outcome: &Outcome<'_, '_>) -> Statuses {
                 RouteKind::Tcp => &mut statuses.tcp_routes,
                 RouteKind::Udp => &mut statuses.udp_routes,
                 RouteKind::Tls => &mut statuses.tls_routes,
+                RouteKind::Http => &mut statuses.http_routes,
             };
             of_kind.insert(route.key.clone(), status);
         }

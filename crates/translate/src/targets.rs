@@ -22,8 +22,9 @@ use crate::routes::{Route, RouteId, find};
 pub(crate) enum Hop {
     /// Its bytes are relayed as they are.
     Plain,
-    /// A listener of this Gateway ended its TLS: policies say whether TLS begins anew.
-    AfterTermination {
+    /// A listener of this Gateway ended its TLS or reads its requests: policies say whether TLS
+    /// begins anew.
+    InTheClear {
         /// The Gateway's ordinal.
         gateway: usize,
     },
@@ -36,7 +37,7 @@ pub(crate) struct Targets<'l, 'a> {
     backends: &'l BackendsByRoute<'a>,
     policies: &'l Policies<'a>,
     endpoints: &'l Endpoints<'a>,
-    made_routes: HashMap<(RouteId, Hop), Arc<snapshot::Route>>,
+    made_routes: HashMap<(RouteId, usize, Hop), Arc<snapshot::Route>>,
     made_clusters: HashMap<ClusterKey, Made>,
     /// What is served, but perhaps not as meant.
     pub(crate) warnings: Vec<Finding>,
@@ -63,14 +64,25 @@ impl<'l, 'a> Targets<'l, 'a> {
         }
     }
 
-    /// The route as listeners of this kind use it.
+    /// The only rule of a route, as listeners of this kind use it.
     pub(crate) fn route(&mut self, id: RouteId, hop: Hop) -> Option<Arc<snapshot::Route>> {
-        if let Some(made) = self.made_routes.get(&(id, hop)) {
+        self.rule(id, 0, hop)
+    }
+
+    /// One rule of a route, as listeners of this kind use it.
+    pub(crate) fn rule(
+        &mut self,
+        id: RouteId,
+        rule: usize,
+        hop: Hop,
+    ) -> Option<Arc<snapshot::Route>> {
+        if let Some(made) = self.made_routes.get(&(id, rule, hop)) {
             return Some(Arc::clone(made));
         }
         let route = find(self.routes, id)?;
         let backends = self.backends.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let targets = backends.iter().map(|backend| Weighted {
+        let of_rule = backends.iter().filter(|backend| backend.rule == rule);
+        let targets = of_rule.map(|backend| Weighted {
             weight: backend.weight,
             target: match self.cluster_of(route, backend, hop) {
                 Ok(cluster) => Target::Cluster(cluster),
@@ -82,7 +94,7 @@ impl<'l, 'a> Targets<'l, 'a> {
         });
         let targets = targets.collect();
         let made = Arc::new(snapshot::Route { name: Arc::clone(&route.name), targets });
-        self.made_routes.insert((id, hop), Arc::clone(&made));
+        self.made_routes.insert((id, rule, hop), Arc::clone(&made));
         Some(made)
     }
 
@@ -118,7 +130,7 @@ impl<'l, 'a> Targets<'l, 'a> {
         port: &ServicePort<'_>,
         hop: Hop,
     ) -> Result<Option<TlsOfGateway<'l>>, Reason> {
-        let Hop::AfterTermination { gateway } = hop else { return Ok(None) };
+        let Hop::InTheClear { gateway } = hop else { return Ok(None) };
         let Some(policy) = self.policies.select(port) else { return Ok(None) };
         let settings = match &policy.settings {
             Ok(settings) => settings,

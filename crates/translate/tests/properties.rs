@@ -156,7 +156,8 @@ fn all_conditions(translation: &Translation) -> Vec<&[Condition]> {
         all.push(&status.conditions);
         all.extend(status.listeners.iter().map(|listener| listener.conditions.as_slice()));
     }
-    for routes in [&statuses.tcp_routes, &statuses.udp_routes, &statuses.tls_routes] {
+    let l4 = [&statuses.tcp_routes, &statuses.udp_routes, &statuses.tls_routes];
+    for routes in l4.into_iter().chain([&statuses.http_routes]) {
         for status in routes.values() {
             all.extend(status.parents.iter().map(|parent| parent.conditions.as_slice()));
         }
@@ -175,6 +176,7 @@ fn without(mut translation: Translation, namespace: &str) -> Translation {
     statuses.tcp_routes.retain(|key, _| key.namespace != namespace);
     statuses.udp_routes.retain(|key, _| key.namespace != namespace);
     statuses.tls_routes.retain(|key, _| key.namespace != namespace);
+    statuses.http_routes.retain(|key, _| key.namespace != namespace);
     statuses.backend_tls_policies.retain(|key, _| key.namespace != namespace);
     translation.findings.retain(|finding| finding.object.key.namespace != namespace);
     translation.snapshots.retain(|proxy, _| match proxy {

@@ -176,6 +176,7 @@ fn holds(statuses: &Statuses, line: &str) -> Result<(), String> {
             let routes = match route {
                 "TCPRoute" => &statuses.tcp_routes,
                 "UDPRoute" => &statuses.udp_routes,
+                "HTTPRoute" => &statuses.http_routes,
                 _ => &statuses.tls_routes,
             };
             let parents: &[ParentStatus] = &routes.get(&key).ok_or_else(missing)?.parents;

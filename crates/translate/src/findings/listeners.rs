@@ -2,8 +2,8 @@
 
 use super::{Finding, warning};
 use crate::hostnames::Hostname;
+use crate::listeners::Listener;
 use crate::listeners::tls::{Termination, Tls};
-use crate::listeners::{Listener, Protocol};
 use crate::status::Outcome;
 
 /// Of every listener.
@@ -17,7 +17,7 @@ pub(super) fn findings(outcome: &Outcome<'_, '_>) -> Vec<Finding> {
 
 /// Spec: `Listener.hostname` is ignored by protocols that do not match by it.
 fn host_on_tcp(listener: &Listener<'_>) -> Option<Finding> {
-    let protocol = listener.protocol.filter(|protocol| *protocol != Protocol::Tls)?;
+    let protocol = listener.protocol.filter(|protocol| !protocol.has_hostnames())?;
     let hostname = listener.spec.hostname.as_ref()?;
     let message = format!(
         "hostname {hostname} is ignored: {} knows no host names; expected protocol TLS, or no \

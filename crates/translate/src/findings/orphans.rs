@@ -107,8 +107,8 @@ fn policies(outcome: &Outcome<'_, '_>, statuses: &Statuses) -> impl Iterator<Ite
         object: ObjectRef::new(Kind::BackendTlsPolicy, policy.key.clone()),
         field: Some("spec.targetRefs".to_owned()),
         id: "policy-without-effect".to_owned(),
-        message: "no listener that terminates TLS leads to a target: expected a Service that a \
-                  route of such a listener names"
+        message: "no listener that terminates TLS or speaks HTTP leads to a target: expected a \
+                  Service that a route of such a listener names"
             .to_owned(),
         fix: None,
     })

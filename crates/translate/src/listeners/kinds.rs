@@ -40,6 +40,7 @@ impl Listener<'_> {
                 (RouteKind::Tls, &[RouteKind::Tls])
             }
             Protocol::Tls => (RouteKind::Tls, &[RouteKind::Tls, RouteKind::Tcp]),
+            Protocol::Http | Protocol::Https => (RouteKind::Http, &[RouteKind::Http]),
         };
         if self.spec.kinds.is_empty() {
             self.kinds.usable.push(default);
@@ -54,6 +55,7 @@ impl Listener<'_> {
                 None => {
                     let field = self.field(&format!("allowedRoutes.kinds[{index}]"));
                     let mode = match self.tls {
+                        _ if protocol != Protocol::Tls => "",
                         Some(Tls::Passthrough) => " in mode Passthrough",
                         Some(Tls::Terminate(_)) => " in mode Terminate",
                         None => "",

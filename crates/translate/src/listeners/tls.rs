@@ -30,22 +30,35 @@ impl Listener<'_> {
     /// elsewhere, and who waits for acceptance (external-dns, for one) should not flap with it.
     pub(super) fn read_tls(&mut self, protocol: Protocol, surroundings: &mut Surroundings<'_, '_>) {
         let tls = self.spec.tls.take();
-        if protocol != Protocol::Tls {
+        if !matches!(protocol, Protocol::Tls | Protocol::Https) {
             if tls.is_some() {
-                let message =
-                    format!("protocol {} has no TLS: expected protocol TLS", protocol.as_str());
+                let expected = if protocol == Protocol::Http { "HTTPS" } else { "TLS" };
+                let message = format!(
+                    "protocol {} has no TLS: expected protocol {expected}",
+                    protocol.as_str()
+                );
                 self.refuse(Reason::UnsupportedValue, "tls", message);
             }
             return;
         }
         let tls = tls.unwrap_or_default();
+        if tls.passthrough && protocol == Protocol::Https {
+            // Refused by an API server; where it is not, requests cannot be seen.
+            let message = "Passthrough is not possible with protocol HTTPS: expected Terminate, or \
+                           protocol TLS";
+            self.refuse(Reason::UnsupportedValue, "tls.mode", message.to_owned());
+        }
         if tls.passthrough {
             self.tls = Some(Tls::Passthrough);
             return;
         }
         if tls.certificate_refs.is_empty() {
-            let message = "mode Terminate without a certificate: expected at least one reference";
-            self.refuse(Reason::UnsupportedValue, "tls.certificateRefs", message.to_owned());
+            let found = match protocol {
+                Protocol::Https => "protocol HTTPS",
+                _ => "mode Terminate",
+            };
+            let message = format!("{found} without a certificate: expected at least one reference");
+            self.refuse(Reason::UnsupportedValue, "tls.certificateRefs", message);
         }
         let (kind, owner) = self.owner_kind_and_key();
         let mut identities = vec![];

@@ -2,7 +2,7 @@
 
 use gwapi::Objects;
 
-use super::{Route, RouteKind, route};
+use super::{Route, RouteKind, l4_route};
 use crate::hostnames::Hostname;
 
 /// Reads all of them. A hostname that is none matches nothing.
@@ -13,7 +13,7 @@ pub(super) fn read(objects: &Objects) -> impl Iterator<Item = Route<'_>> {
             spec.hostnames.iter().filter_map(|text| Hostname::parse(text)).collect();
         hostnames.sort();
         hostnames.dedup();
-        let route = route(RouteKind::Tls, key, &object.metadata, &spec.parent_refs, &spec.rules);
+        let route = l4_route(RouteKind::Tls, key, &object.metadata, &spec.parent_refs, &spec.rules);
         Route { hostnames: Some(hostnames), ..route }
     })
 }

@@ -2,12 +2,12 @@
 
 use gwapi::Objects;
 
-use super::{Route, RouteKind, route};
+use super::{Route, RouteKind, l4_route};
 
 /// Reads all of them.
 pub(super) fn read(objects: &Objects) -> impl Iterator<Item = Route<'_>> {
     objects.udp_routes.iter().map(|(key, object)| {
         let spec = &object.spec;
-        route(RouteKind::Udp, key, &object.metadata, &spec.parent_refs, &spec.rules)
+        l4_route(RouteKind::Udp, key, &object.metadata, &spec.parent_refs, &spec.rules)
     })
 }

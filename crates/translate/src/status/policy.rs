@@ -9,19 +9,22 @@ use super::condition::Conditions;
 use super::{AncestorStatus, Condition, Outcome, PolicyStatus};
 use crate::backend_tls::{Policy, Target};
 use crate::gateways::Gateway;
+use crate::listeners::Protocol;
 use crate::listeners::tls::Tls;
 
 /// The status holds no more entries (`PolicyStatus.ancestors`).
 const MAX_ANCESTORS: usize = 16;
 
-/// The Services that each Gateway, by its ordinal, reaches after it ended TLS.
+/// The Services that each Gateway, by its ordinal, reaches in the clear of what it carries.
 pub(super) type Uses = BTreeMap<usize, BTreeSet<ObjectKey>>;
 
-/// Finds the Services that Gateways reach after ending TLS: there alone do policies hold.
+/// Finds the Services that Gateways reach after ending TLS, or with HTTP: there alone do policies
+/// hold.
 pub(super) fn uses(outcome: &Outcome<'_, '_>) -> Uses {
     let mut uses: Uses = BTreeMap::new();
     for listener in outcome.listeners {
-        if !matches!(listener.tls, Some(Tls::Terminate(_))) {
+        let ends_tls = matches!(listener.tls, Some(Tls::Terminate(_)));
+        if !ends_tls && listener.protocol != Some(Protocol::Http) {
             continue;
         }
         let attached = outcome.attachments.by_listener.get(&listener.id);

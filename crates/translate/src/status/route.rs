@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gwapi::reasons::{ConditionType, Reason};
+use snapshot::PathMatch;
 
 use super::condition::Conditions;
 use super::{Cause, Condition, Outcome, ParentStatus, RouteStatus};
@@ -109,20 +110,34 @@ fn effective(
         } else {
             "a route of another namespace".to_owned()
         };
-        let what = match &loss.hostname {
-            Some(hostname) => format!("{hostname} on port {}", listener.spec.port),
-            None => format!("port {}", listener.spec.port),
+        let port = listener.spec.port;
+        let path = match &loss.path {
+            Some(PathMatch::Exact(path)) => Some(format!("path {path}")),
+            Some(PathMatch::Prefix(path)) => Some(format!("path {path}/")),
+            None => None,
+        };
+        let what = match (path, &loss.hostname) {
+            (Some(path), Some(hostname)) => format!("{path} of {hostname} on port {port}"),
+            (Some(path), None) => format!("{path} of every host on port {port}"),
+            (None, Some(hostname)) => format!("{hostname} on port {port}"),
+            (None, None) => format!("port {port}"),
         };
         let message = format!(
             "{what} of listener {} is served by {who} ({})",
             listener.spec.name,
             winner.age.advantage(route.age)
         );
-        let (field, fix) = match loss.hostname {
-            Some(_) => {
+        let (field, fix) = match (&loss.path, &loss.hostname) {
+            (Some(_), _) => (
+                "spec.rules".to_owned(),
+                "use another path or hostname, or delete one of the routes",
+            ),
+            (None, Some(_)) => {
                 ("spec.hostnames".to_owned(), "use another hostname, or delete one of the routes")
             }
-            None => (attachment.field(), "use another listener, or delete one of the routes"),
+            (None, None) => {
+                (attachment.field(), "use another listener, or delete one of the routes")
+            }
         };
         Some(Cause::new(Reason::ListenerAlreadyClaimed, field, message).with_fix(fix))
     });

@@ -74,6 +74,7 @@ pub(crate) fn build(documents: &[Document]) -> OwnedWorld {
             "TCPRoute" => add(&mut objects.tcp_routes, key, value),
             "UDPRoute" => add(&mut objects.udp_routes, key, value),
             "TLSRoute" => add(&mut objects.tls_routes, key, value),
+            "HTTPRoute" => add(&mut objects.http_routes, key, value),
             "ReferenceGrant" => add(&mut objects.reference_grants, key, value),
             "BackendTLSPolicy" => add(&mut objects.backend_tls_policies, key, value),
             "Service" => add(&mut objects.services, key, value),
@@ -253,6 +254,10 @@ fn listener() -> impl Strategy<Value = Value> {
         r#""TCP""#,
         r#""UDP""#,
         r#""HTTP""#,
+        r#""HTTP""#,
+        r#""HTTPS""#,
+        r#""HTTPS""#,
+        r#""QUIC""#,
     ]);
     let tls = prop_oneof![
         1 => Just(json!(null)),
@@ -353,15 +358,25 @@ fn route() -> BoxedStrategy<Document> {
     let backend = backend.prop_map(|(kind, namespace, name, port, weight)| {
         json!({"kind": kind, "namespace": namespace, "name": name, "port": port, "weight": weight})
     });
-    let rule = list(backend, 0..3);
-    let rule = rule.prop_map(|backends| json!({"backendRefs": backends})).boxed();
+    let requests = one_of(&[
+        "[]",
+        "[{}]",
+        r#"[{"path": {"value": "/a/"}}, {"path": {"type": "Exact", "value": "/a"}}]"#,
+        r#"[{"path": {"type": "Exact", "value": "/a"}}]"#,
+        r#"[{"path": {"type": "RegularExpression", "value": "a+"}}]"#,
+        r#"[{"path": {"value": "no path"}}, {"headers": [{"name": "a", "value": "b"}]}]"#,
+    ]);
+    let rule = (list(backend, 0..3), requests);
+    let rule = rule
+        .prop_map(|(backends, requests)| json!({"backendRefs": backends, "matches": requests}))
+        .boxed();
     let hostnames = list(hostname().prop_filter("a name", |name| !name.is_null()), 0..3);
-    let kind = select(&["TCPRoute", "UDPRoute", "TLSRoute", "TLSRoute"][..]);
+    let kind = select(&["TCPRoute", "UDPRoute", "TLSRoute", "TLSRoute", "HTTPRoute"][..]);
     let rules = prop_oneof![9 => list(rule.clone(), 1..2), 1 => list(rule, 0..3)];
     (kind, list(parent, 0..3), rules, hostnames)
         .prop_flat_map(|(kind, parents, rules, hostnames)| {
             let mut spec = json!({"parentRefs": parents, "rules": rules});
-            if kind == "TLSRoute" {
+            if matches!(kind, "TLSRoute" | "HTTPRoute") {
                 spec["hostnames"] = hostnames;
             }
             named(kind, &["r0", "r1", "r2"], Just(json!({"spec": spec})))
@@ -374,6 +389,7 @@ fn grant() -> BoxedStrategy<Document> {
         one_of(&[
             r#""TCPRoute""#,
             r#""TLSRoute""#,
+            r#""HTTPRoute""#,
             r#""Gateway""#,
             r#""Gateway""#,
             r#""ListenerSet""#,

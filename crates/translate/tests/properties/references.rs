@@ -40,14 +40,20 @@ pub(crate) fn object(kind: &'static str, namespace: &str, name: &str, spec: Valu
 }
 
 fn listener(name: String, (protocol, port, hostname): Plain) -> Value {
-    let tls = (protocol == "TLS").then(|| json!({"mode": "Passthrough"}));
-    let hostname = hostname.filter(|_| protocol == "TLS");
+    let tls = match protocol {
+        "TLS" => json!({"mode": "Passthrough"}),
+        "HTTPS" => json!({"certificateRefs": [{"name": "absent"}]}),
+        _ => Value::Null,
+    };
+    let hostname = hostname.filter(|_| !matches!(protocol, "TCP" | "UDP"));
     json!({"name": name, "protocol": protocol, "port": port, "hostname": hostname, "tls": tls})
 }
 
 fn plain() -> impl Strategy<Value = Plain> {
     let hostname = prop_oneof![Just(None), select(&HOSTNAMES[..]).prop_map(Some)];
-    (select(&["TCP", "UDP", "TLS", "TLS", "TLS"][..]), select(&[443, 443, 53][..]), hostname)
+    let protocol =
+        select(&["TCP", "UDP", "TLS", "TLS", "TLS", "HTTP", "HTTP", "HTTPS", "HTTPS"][..]);
+    (protocol, select(&[443, 443, 53][..]), hostname)
 }
 
 /// The table of conflicts, word for word.
@@ -56,7 +62,7 @@ fn conflict(a: Plain, b: Plain) -> bool {
         _ if a.1 != b.1 => false,
         ("UDP", "UDP") => true,
         ("UDP", _) | (_, "UDP") => false,
-        ("TLS", "TLS") => a.2 == b.2,
+        ("TLS" | "HTTPS", "TLS" | "HTTPS") | ("HTTP", "HTTP") => a.2 == b.2,
         _ => true,
     }
 }

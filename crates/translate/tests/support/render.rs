@@ -79,6 +79,7 @@ fn statuses(statuses: &Statuses) -> Value {
     add("tcpRoutes", entries(&statuses.tcp_routes, route_status));
     add("udpRoutes", entries(&statuses.udp_routes, route_status));
     add("tlsRoutes", entries(&statuses.tls_routes, route_status));
+    add("httpRoutes", entries(&statuses.http_routes, route_status));
     add(
         "backendTLSPolicies",
         entries(&statuses.backend_tls_policies, |status| {

@@ -27,6 +27,7 @@ pub(super) fn count(objects: &mut Objects, before: &Objects) {
         tcp_routes,
         udp_routes,
         tls_routes,
+        http_routes,
         backend_tls_policies
     );
 }

@@ -130,6 +130,7 @@ impl<'a> Sources<'a> {
             Kind::TcpRoute => parents = of_parents(statuses.tcp_routes.get(key), key),
             Kind::UdpRoute => parents = of_parents(statuses.udp_routes.get(key), key),
             Kind::TlsRoute => parents = of_parents(statuses.tls_routes.get(key), key),
+            Kind::HttpRoute => parents = of_parents(statuses.http_routes.get(key), key),
             Kind::BackendTlsPolicy => {
                 let status = statuses.backend_tls_policies.get(key);
                 parents.extend(status.into_iter().flat_map(|status| &status.ancestors).map(
