@@ -163,7 +163,7 @@ async fn metrics_tell_of_objects_conditions_and_the_program() {
     assert_eq!(metrics.sum("tidegate_condition", &route), 1.0);
     assert_eq!(metrics.sum("tidegate_objects", &[("kind", "Service")]), 1.0);
     assert_eq!(metrics.sum("tidegate_objects", &[("kind", "Secret")]), 0.0);
-    assert_eq!(metrics.matching("tidegate_objects", &[]).count(), 13);
+    assert_eq!(metrics.matching("tidegate_objects", &[]).count(), 15);
     assert!(metrics.sum("tidegate_publish_total", &[]) >= 1.0);
     assert!(metrics.sum("tidegate_translate_duration_seconds_count", &[]) >= 2.0);
     assert_eq!(metrics.sum("tidegate_config_errors", &[]), 0.0);
