@@ -4,6 +4,7 @@
 
 pub mod dns;
 pub mod files;
+pub mod kube;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -59,14 +60,29 @@ pub enum Problem {
         /// Why, in the operating system's words or ours.
         reason: String,
     },
+    /// An object of a cluster that does not fit its type. What it was before stays in force.
+    Object {
+        /// The object.
+        object: ObjectRef,
+        /// Why.
+        reason: String,
+    },
+    /// Objects of a cluster that cannot be read now. What is known of them stays in force.
+    Watch {
+        /// Resource, group and namespace.
+        what: String,
+        /// Why, with the right that is missing if it is that.
+        reason: String,
+    },
 }
 
 impl Problem {
-    /// The file or folder it is about.
+    /// The file or folder it is about; empty for what is in a cluster.
     pub fn path(&self) -> &Path {
         match self {
             Self::Manifest(error) => &error.location.path,
             Self::Missing(path) | Self::Unreadable { path, .. } => path,
+            Self::Object { .. } | Self::Watch { .. } => Path::new(""),
         }
     }
 
@@ -74,7 +90,7 @@ impl Problem {
     pub fn location(&self) -> Option<&Location> {
         match self {
             Self::Manifest(error) => Some(&error.location),
-            Self::Missing(_) | Self::Unreadable { .. } => None,
+            _ => None,
         }
     }
 
@@ -82,7 +98,8 @@ impl Problem {
     pub fn object(&self) -> Option<&ObjectRef> {
         match self {
             Self::Manifest(error) => error.object.as_ref(),
-            Self::Missing(_) | Self::Unreadable { .. } => None,
+            Self::Object { object, .. } => Some(object),
+            _ => None,
         }
     }
 
@@ -90,7 +107,7 @@ impl Problem {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Manifest(error) => error.field.as_deref(),
-            Self::Missing(_) | Self::Unreadable { .. } => None,
+            _ => None,
         }
     }
 
@@ -99,7 +116,9 @@ impl Problem {
         match self {
             Self::Manifest(error) => &error.problem,
             Self::Missing(_) => "no such file or directory",
-            Self::Unreadable { reason, .. } => reason,
+            Self::Unreadable { reason, .. }
+            | Self::Object { reason, .. }
+            | Self::Watch { reason, .. } => reason,
         }
     }
 
@@ -107,7 +126,8 @@ impl Problem {
     pub fn is_unreadable(&self) -> bool {
         match self {
             Self::Manifest(error) => error.unreadable,
-            Self::Missing(_) | Self::Unreadable { .. } => true,
+            Self::Missing(_) | Self::Unreadable { .. } | Self::Watch { .. } => true,
+            Self::Object { .. } => false,
         }
     }
 }
@@ -119,6 +139,8 @@ impl fmt::Display for Problem {
             Self::Missing(_) | Self::Unreadable { .. } => {
                 write!(f, "{}: {}", self.path().display(), self.reason())
             }
+            Self::Object { object, reason } => write!(f, "{object}: {reason}"),
+            Self::Watch { what, reason } => write!(f, "{what}: {reason}"),
         }
     }
 }
