@@ -60,7 +60,7 @@ mkdir -p "$LOGS"
 
 # One line for each test of the suite: its result, name and seconds.
 results() {
-  sed -nE 's|^ {4}--- (PASS\|FAIL\|SKIP): TestConformance/([A-Za-z0-9]+) \(([0-9.]+)s\)$|\1 \2 \3|p' "$log"
+  sed -nE 's#^ {4}--- (PASS|FAIL|SKIP): TestConformance/([A-Za-z0-9]+) \(([0-9.]+)s\)$#\1 \2 \3#p' "$log"
 }
 count() {
   results | grep -c "^$1 " || true
@@ -69,7 +69,8 @@ echo "suite $version: $(count PASS) passed, $(count FAIL) failed after $((SECOND
 results | grep '^FAIL ' || true
 
 if [ "$status" -ne 0 ]; then
-  [ "$(count FAIL)" -ne 0 ] || tail -n 40 "$log" >&2
+  # Its preparations have failed: the last lines but those of clearing up.
+  [ "$(count FAIL)" -ne 0 ] || grep -vE '(Applying|Creating|Updating|Deleting) ' "$log" | tail -n 25 >&2
   exit 1
 fi
 if [ -n "${RUN_TEST:-}" ]; then
