@@ -47,6 +47,9 @@ pub fn all(statuses: &Statuses) -> Vec<Placed<'_>> {
             list.add(Kind::BackendTlsPolicy, key, &gateway, &ancestor.conditions);
         }
     }
+    for (key, status) in &statuses.gateway_parameters {
+        list.add(Kind::GatewayParameters, key, "", &status.conditions);
+    }
     list.0
 }
 

@@ -15,8 +15,10 @@ pub(crate) struct GatewayAddresses {
     pub(crate) bind: Vec<IpAddr>,
     /// The addresses that `spec.addresses` asks for by value.
     pub(crate) requested: Vec<Requested>,
-    /// The addresses of the Service in front; `None` where those bound are the Gateway's own.
+    /// The addresses of the Services in front; `None` where those bound are the Gateway's own.
     pub(crate) assigned: Option<Vec<String>>,
+    /// Why Services or proxies could not be made as they should.
+    pub(crate) problems: Vec<String>,
     /// Address types that cannot be served.
     pub(crate) unsupported: Vec<Cause>,
 }
@@ -29,6 +31,16 @@ pub(crate) struct Requested {
     pub(crate) value: String,
     /// Read as an IP address.
     pub(crate) address: Option<IpAddr>,
+}
+
+impl Requested {
+    /// Whether this is the address that was assigned, however the two are spelt.
+    pub(crate) fn is(&self, assigned: &str) -> bool {
+        match (self.address, assigned.parse::<IpAddr>()) {
+            (Some(wanted), Ok(assigned)) => wanted == assigned.to_canonical(),
+            _ => self.value.eq_ignore_ascii_case(assigned),
+        }
+    }
 }
 
 /// Proxies behind a Service bind everything: what reaches them is the Service's affair.
@@ -70,6 +82,7 @@ impl GatewayAddresses {
                 }),
             }
         }
+        let mut problems = vec![];
         let (bind, assigned) = match from {
             Addresses::Own(defaults) => {
                 let defaults = if wants_any { defaults } else { &[] };
@@ -78,11 +91,12 @@ impl GatewayAddresses {
                 (ipv4_first(requested.chain(defaults)), None)
             }
             Addresses::Services(services) => {
-                let assigned = services.get(key).map(|service| service.assigned.clone());
-                (EVERY_ADDRESS.to_vec(), Some(assigned.unwrap_or_default()))
+                let service = services.get(key).cloned().unwrap_or_default();
+                problems = service.problems;
+                (EVERY_ADDRESS.to_vec(), Some(service.assigned))
             }
         };
-        Self { bind, requested, assigned, unsupported }
+        Self { bind, requested, assigned, problems, unsupported }
     }
 
     /// Whether a connection to some address could reach either.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use gwapi::parameters::GatewayParametersSpec;
 use gwapi::reasons::Reason;
-use gwapi::{DEFAULT_CLASS, GatewayClass, ObjectKey};
+use gwapi::{DEFAULT_CLASS, GatewayClass, ObjectKey, Objects};
 
+use crate::parameters::{self, ParametersRef};
 use crate::status::Cause;
 use crate::{Addresses, World};
 
@@ -38,8 +40,10 @@ pub(crate) struct Classes<'a>(BTreeMap<&'a str, Class<'a>>);
 pub(crate) struct Class<'a> {
     /// Its key and the object; `None` for the implicit class, which has no status.
     pub(crate) object: Option<(&'a ObjectKey, &'a GatewayClass)>,
+    /// The parameters it refers to.
+    pub(crate) parameters: Option<&'a GatewayParametersSpec>,
     /// Why it is not accepted.
-    pub(crate) refusal: Option<Cause>,
+    pub(crate) refusals: Vec<Cause>,
 }
 
 /// Finds our classes. Standalone, a class of the default name is there without a manifest.
@@ -48,13 +52,18 @@ pub(crate) fn ours<'a>(world: &World<'a>) -> Classes<'a> {
     for (key, class) in &world.objects.gateway_classes {
         if class.spec.controller_name == world.settings.controller_name {
             let object = Some((key, class.as_ref()));
-            classes.insert(key.name.as_str(), Class { object, refusal: refusal(class) });
+            let (parameters, refusals) = match parameters(class, world.objects) {
+                Ok(parameters) => (parameters, vec![]),
+                Err(refusals) => (None, refusals),
+            };
+            classes.insert(key.name.as_str(), Class { object, parameters, refusals });
         }
     }
     let default_key = ObjectKey::new("", DEFAULT_CLASS);
     let is_standalone = matches!(world.addresses, Addresses::Own(_));
     if is_standalone && !world.objects.gateway_classes.contains_key(&default_key) {
-        classes.insert(DEFAULT_CLASS, Class { object: None, refusal: None });
+        let implicit = Class { object: None, parameters: None, refusals: vec![] };
+        classes.insert(DEFAULT_CLASS, implicit);
     }
     Classes(classes)
 }
@@ -71,18 +80,19 @@ impl<'a> Classes<'a> {
     }
 }
 
-/// Spec: `GatewayClass.spec.parametersRef`: a referent of a kind that is not supported must be
-/// refused.
-fn refusal(class: &GatewayClass) -> Option<Cause> {
-    let parameters = class.spec.parameters_ref.as_ref()?;
-    Some(Cause::new(
-        Reason::InvalidParameters,
-        "spec.parametersRef",
-        format!(
-            "parameters of kind {} and group {} are not supported: expected none",
-            parameters.kind, parameters.group
-        ),
-    ))
+fn parameters<'a>(
+    class: &GatewayClass,
+    objects: &'a Objects,
+) -> Result<Option<&'a GatewayParametersSpec>, Vec<Cause>> {
+    let Some(reference) = &class.spec.parameters_ref else { return Ok(None) };
+    let reference = ParametersRef {
+        field: "spec.parametersRef",
+        group: &reference.group,
+        kind: &reference.kind,
+        namespace: reference.namespace.as_deref(),
+        name: &reference.name,
+    };
+    parameters::resolve(&reference, objects).map(Some)
 }
 
 /// Whether the CRDs are of a version that we are tested with; otherwise what is wrong with it.

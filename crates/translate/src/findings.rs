@@ -24,7 +24,7 @@ pub enum Severity {
 }
 
 /// The ids of findings that no condition tells, sorted. Every other id is a condition's reason.
-pub const IDS: [&str; 12] = [
+pub const IDS: [&str; 13] = [
     "certificate-expired",
     "certificate-expiring",
     "certificate-name-mismatch",
@@ -34,6 +34,7 @@ pub const IDS: [&str; 12] = [
     "host-on-tcp",
     "no-ready-endpoints",
     "one-route-per-port",
+    "parameters-without-effect",
     "parent-not-found",
     "policy-without-effect",
     "unsafe-endpoint",
@@ -112,6 +113,9 @@ fn of_statuses(statuses: &Statuses, findings: &mut BTreeSet<Finding>) {
                 add(kind, key, &parent.conditions);
             }
         }
+    }
+    for (key, status) in &statuses.gateway_parameters {
+        add(Kind::GatewayParameters, key, &status.conditions);
     }
     for (key, status) in &statuses.backend_tls_policies {
         for ancestor in &status.ancestors {

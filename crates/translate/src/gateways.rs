@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gwapi::listeners::SecretRef;
 use gwapi::reasons::Reason;
-use gwapi::{Kind, ObjectKey};
+use gwapi::{Kind, ObjectKey, Objects};
 use snapshot::TlsIdentity;
 
 use crate::addresses::GatewayAddresses;
@@ -13,6 +13,7 @@ use crate::certs::Certificates;
 use crate::classes::{Class, Classes};
 use crate::frontend_tls::FrontendTls;
 use crate::grants::Grants;
+use crate::parameters::{self, Parameters, ParametersRef};
 use crate::precedence::Age;
 use crate::status::Cause;
 use crate::{Addresses, Proxy, World};
@@ -29,6 +30,10 @@ pub(crate) struct Gateway<'a> {
     pub(crate) proxy: Proxy,
     /// Its addresses.
     pub(crate) addresses: GatewayAddresses,
+    /// How its proxies are made; `None` if that cannot be told.
+    pub(crate) parameters: Option<Parameters>,
+    /// TCP ports that Tidegate's own endpoints have where it is served.
+    pub(crate) reserved_ports: Vec<u16>,
     /// Whether clients must show certificates.
     pub(crate) frontend_tls: FrontendTls,
     /// The certificate shown to backends, or why there is none to show.
@@ -59,6 +64,10 @@ pub(crate) fn ours<'a>(
         .enumerate()
         .map(|(ordinal, (_, key, object, class))| {
             let addresses = GatewayAddresses::of(key, object, world.addresses);
+            let (parameters, invalid) = match parameters(key, object, class, world.objects) {
+                Ok(parameters) => (Some(parameters), vec![]),
+                Err(causes) => (None, causes),
+            };
             Gateway {
                 ordinal,
                 key,
@@ -69,32 +78,57 @@ pub(crate) fn ours<'a>(
                 },
                 frontend_tls: FrontendTls::of(key, object, grants, certificates),
                 client_identity: client_identity(key, object, grants, certificates),
-                refusals: refusals(object, class, &addresses),
+                refusals: refusals(object, class, invalid, &addresses),
+                reserved_ports: match (world.addresses, &parameters) {
+                    (Addresses::Own(_), _) => world.settings.reserved_ports.clone(),
+                    (Addresses::Services(_), Some(parameters)) => {
+                        parameters.reserved_ports().to_vec()
+                    }
+                    (Addresses::Services(_), None) => vec![],
+                },
+                // A class that is refused says nothing of how proxies are made.
+                parameters: parameters.filter(|_| class.refusals.is_empty()),
                 addresses,
             }
         })
         .collect()
 }
 
+/// Spec: `Gateway.spec.infrastructure.parametersRef`: in the Gateway's namespace; its fields win
+/// over those of the class.
+fn parameters(
+    key: &ObjectKey,
+    gateway: &gwapi::Gateway,
+    class: &Class<'_>,
+    objects: &Objects,
+) -> Result<Parameters, Vec<Cause>> {
+    let field = "spec.infrastructure.parametersRef";
+    let infrastructure = gateway.spec.infrastructure.as_ref();
+    let reference =
+        infrastructure.and_then(|infrastructure| infrastructure.parameters_ref.as_ref());
+    let own = match reference {
+        None => None,
+        Some(reference) => {
+            let reference = ParametersRef {
+                field,
+                group: &reference.group,
+                kind: &reference.kind,
+                namespace: Some(&key.namespace),
+                name: &reference.name,
+            };
+            Some(parameters::resolve(&reference, objects)?)
+        }
+    };
+    parameters::effective(class.parameters, own, field)
+}
+
 fn refusals(
     gateway: &gwapi::Gateway,
     class: &Class<'_>,
+    invalid_parameters: Vec<Cause>,
     addresses: &GatewayAddresses,
 ) -> Vec<Cause> {
-    let infrastructure = gateway.spec.infrastructure.as_ref();
-    let parameters =
-        infrastructure.and_then(|infrastructure| infrastructure.parameters_ref.as_ref());
-    let unsupported_parameters = parameters.map(|parameters| {
-        Cause::new(
-            Reason::InvalidParameters,
-            "spec.infrastructure.parametersRef",
-            format!(
-                "parameters of kind {} and group {} are not supported: expected none",
-                parameters.kind, parameters.group
-            ),
-        )
-    });
-    let refused_class = class.refusal.as_ref().map(|_| {
+    let refused_class = (!class.refusals.is_empty()).then(|| {
         Cause::new(
             Reason::InvalidParameters,
             "spec.gatewayClassName",
@@ -102,7 +136,7 @@ fn refusals(
         )
     });
     let unsupported_addresses = addresses.unsupported.iter().cloned();
-    unsupported_parameters.into_iter().chain(refused_class).chain(unsupported_addresses).collect()
+    invalid_parameters.into_iter().chain(refused_class).chain(unsupported_addresses).collect()
 }
 
 /// Spec: `Gateway.spec.tls.backend.clientCertificateRef`: shown on every TLS connection to a

@@ -4,10 +4,11 @@
 //! no file and no socket, logs nothing, and gives the same output for any order of its input. The
 //! cluster, the standalone mode, `tidegate check` and the golden tests all call it.
 //!
-//! Reading order: [`translate`] is the table of contents. `classes` → `gateways` (`addresses`,
-//! `frontend_tls`) → `listener_sets` → `listeners` say what is asked for; `conflicts` and
-//! `acceptance` who may have it; `routes` → `attach` → `claims` who serves it; `backends` →
-//! `endpoints` → `backend_tls` → `targets` from where; `emit`, `status` and `findings` tell it.
+//! Reading order: [`translate`] is the table of contents. `classes` → `gateways` (`parameters`,
+//! `addresses`, `frontend_tls`) → `listener_sets` → `listeners` say what is asked for; `conflicts`
+//! and `acceptance` who may have it; `routes` → `attach` → `claims` who serves it; `backends` →
+//! `endpoints` → `backend_tls` → `targets` from where; `emit`, `fleets`, `status` and `findings`
+//! tell it.
 //! `grants`, `certs`, `namespaces`, `hostnames` and `precedence` each hold one rule that all use.
 //!
 //! Invariant: nothing here indexes, unwraps or overflows; the lints below refuse it.
@@ -35,6 +36,7 @@ mod conflicts;
 mod emit;
 mod endpoints;
 pub mod findings;
+pub mod fleets;
 mod frontend_tls;
 mod gateways;
 mod grants;
@@ -42,6 +44,7 @@ mod hostnames;
 mod listener_sets;
 mod listeners;
 mod namespaces;
+pub mod parameters;
 mod precedence;
 mod routes;
 pub mod status;
@@ -64,6 +67,7 @@ use crate::status::Outcome;
 use crate::targets::Targets;
 
 pub use findings::{Finding, Severity};
+pub use fleets::Fleet;
 pub use status::Statuses;
 
 /// Everything that decides the outcome.
@@ -92,7 +96,8 @@ pub struct Settings {
     /// The version of Gateway API's CRDs (annotation `bundle-version`), if known; decides
     /// `SupportedVersion`.
     pub bundle_version: Option<String>,
-    /// TCP ports that our own endpoints use: a listener there is `PortUnavailable`.
+    /// TCP ports that our own endpoints use, standalone: a listener there is `PortUnavailable`. In
+    /// a cluster the parameters of each Gateway name them.
     pub reserved_ports: Vec<u16>,
     /// Whether endpoints may be loopback addresses and DNS names. True standalone; false in a
     /// cluster, where an EndpointSlice is written by tenants (CVE-2021-25737).
@@ -113,11 +118,14 @@ pub enum Addresses<'a> {
     Services(&'a BTreeMap<ObjectKey, ServiceAddresses>),
 }
 
-/// What a Gateway's Service was given.
+/// What a Gateway's Services were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceAddresses {
     /// Assigned addresses, IP or host name, in the order of the Service's status.
     pub assigned: Vec<String>,
+    /// Why something for the Gateway could not be made, or why there is no address, in words that
+    /// a status may tell.
+    pub problems: Vec<String>,
 }
 
 /// Who runs a snapshot.
@@ -134,6 +142,9 @@ pub enum Proxy {
 pub struct Translation {
     /// What each proxy must do.
     pub snapshots: BTreeMap<Proxy, Snapshot>,
+    /// In a cluster, how the proxies of each Gateway of ours are made; `None` for one whose
+    /// parameters cannot be used: what runs for it is left as it is.
+    pub fleets: BTreeMap<ObjectKey, Option<Fleet>>,
     /// What each object's status must say.
     pub statuses: Statuses,
     /// What a person should look at, worst first.
@@ -153,11 +164,7 @@ pub fn translate(world: &World<'_>) -> Translation {
     let listeners = listeners::read(
         &gateways,
         &sets,
-        &mut Surroundings {
-            grants: &grants,
-            certificates: &mut certificates,
-            reserved_ports: &world.settings.reserved_ports,
-        },
+        &mut Surroundings { grants: &grants, certificates: &mut certificates },
     );
     let acceptance = acceptance::decide(&gateways, &sets, &listeners);
 
@@ -173,6 +180,7 @@ pub fn translate(world: &World<'_>) -> Translation {
     let targets = Targets::new(&gateways, &routes, &backends, &policies, &endpoints);
     let mut emitter = Emitter { acceptance: &acceptance, claims: &claims, targets };
     let snapshots = emitter.snapshots(world, &gateways, &listeners);
+    let fleets = fleets::tell(world, &gateways, &listeners, &acceptance);
 
     let outcome = Outcome {
         world,
@@ -190,5 +198,5 @@ pub fn translate(world: &World<'_>) -> Translation {
     let statuses = status::tell(&outcome);
     let warnings = emitter.targets.warnings;
     let findings = findings::collect(&outcome, &statuses, &certificates, warnings);
-    Translation { snapshots, statuses, findings }
+    Translation { snapshots, fleets, statuses, findings }
 }

@@ -104,8 +104,6 @@ pub(crate) struct Surroundings<'a, 'b> {
     pub(crate) grants: &'b Grants<'a>,
     /// Certificates by Secret.
     pub(crate) certificates: &'b mut Certificates<'a>,
-    /// TCP ports of our own endpoints.
-    pub(crate) reserved_ports: &'b [u16],
 }
 
 /// Reads all listeners: those of each Gateway, then those of its sets.
@@ -168,7 +166,7 @@ impl<'a> Listener<'a> {
             spec,
         };
         if let Some(protocol) = protocol {
-            listener.check_port(protocol, surroundings.reserved_ports);
+            listener.check_port(protocol);
             listener.read_hostname(protocol);
             listener.read_tls(protocol, surroundings);
             listener.read_kinds(protocol);
@@ -183,12 +181,14 @@ impl<'a> Listener<'a> {
         listener
     }
 
-    fn check_port(&mut self, protocol: Protocol, reserved: &[u16]) {
+    fn check_port(&mut self, protocol: Protocol) {
         let Some(port) = self.port else {
             let message = format!("{} is no port: expected 1 to 65535", self.spec.port);
             return self.refuse(Reason::UnsupportedValue, "port", message);
         };
-        if protocol.transport() == Transport::Tcp && reserved.contains(&port.get()) {
+        if protocol.transport() == Transport::Tcp
+            && self.gateway.reserved_ports.contains(&port.get())
+        {
             let message = format!("port {port} is taken by Tidegate's own endpoints");
             self.refuse(Reason::PortUnavailable, "port", message);
         }

@@ -5,6 +5,7 @@ pub(crate) mod condition;
 mod gateway;
 mod listener;
 mod listener_set;
+mod parameters;
 mod policy;
 mod route;
 
@@ -80,6 +81,7 @@ pub struct Statuses {
     pub tls_routes: BTreeMap<ObjectKey, RouteStatus>,
     pub http_routes: BTreeMap<ObjectKey, RouteStatus>,
     pub backend_tls_policies: BTreeMap<ObjectKey, PolicyStatus>,
+    pub gateway_parameters: BTreeMap<ObjectKey, GatewayParametersStatus>,
 }
 
 /// Status of a GatewayClass.
@@ -172,6 +174,13 @@ pub struct AncestorStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// Status of GatewayParameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GatewayParametersStatus {
+    /// Conditions.
+    pub conditions: Vec<Condition>,
+}
+
 /// Everything that was decided: what statuses tell.
 #[derive(Clone, Copy)]
 pub(crate) struct Outcome<'l, 'a> {
@@ -190,8 +199,11 @@ pub(crate) struct Outcome<'l, 'a> {
 
 /// Tells everything that was decided.
 pub(crate) fn tell(outcome: &Outcome<'_, '_>) -> Statuses {
-    let mut statuses =
-        Statuses { gateway_classes: class::statuses(outcome).collect(), ..Statuses::default() };
+    let mut statuses = Statuses {
+        gateway_classes: class::statuses(outcome).collect(),
+        gateway_parameters: parameters::statuses(outcome).collect(),
+        ..Statuses::default()
+    };
     let of_listeners = listener::statuses(outcome);
     for gateway in outcome.gateways {
         let status = gateway::status(gateway, outcome, &of_listeners);

@@ -119,7 +119,8 @@ fn service(word: &str) -> (ObjectKey, ServiceAddresses) {
     let (key, assigned) = word.split_once('=').expect("namespace/name=addresses");
     let (namespace, name) = key.split_once('/').expect("namespace/name");
     let assigned = assigned.split(',').filter(|address| !address.is_empty()).map(str::to_owned);
-    (ObjectKey::new(namespace, name), ServiceAddresses { assigned: assigned.collect() })
+    let given = ServiceAddresses { assigned: assigned.collect(), problems: vec![] };
+    (ObjectKey::new(namespace, name), given)
 }
 
 fn applied(text: &str) -> (BindKey, Option<BindState>) {

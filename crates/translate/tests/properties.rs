@@ -126,6 +126,15 @@ fn check_invariants(translation: &Translation) -> Result<(), TestCaseError> {
             prop_assert!(sorted, "{:?}", cluster.endpoints);
         }
     }
+    for (proxy, snapshot) in &translation.snapshots {
+        let Proxy::Gateway(gateway) = proxy else { continue };
+        let fleet = translation.fleets.get(gateway).and_then(Option::as_ref);
+        for bind in snapshot.binds.keys() {
+            let leads =
+                fleet.is_some_and(|fleet| fleet.ports.contains(&(bind.transport, bind.port)));
+            prop_assert!(leads, "no port of {gateway} leads to {bind}");
+        }
+    }
     for conditions in all_conditions(translation) {
         let types: BTreeSet<_> = conditions.iter().map(|condition| condition.r#type).collect();
         prop_assert_eq!(types.len(), conditions.len());
@@ -178,6 +187,8 @@ fn without(mut translation: Translation, namespace: &str) -> Translation {
     statuses.tls_routes.retain(|key, _| key.namespace != namespace);
     statuses.http_routes.retain(|key, _| key.namespace != namespace);
     statuses.backend_tls_policies.retain(|key, _| key.namespace != namespace);
+    statuses.gateway_parameters.retain(|key, _| key.namespace != namespace);
+    translation.fleets.retain(|key, _| key.namespace != namespace);
     translation.findings.retain(|finding| finding.object.key.namespace != namespace);
     translation.snapshots.retain(|proxy, _| match proxy {
         Proxy::Standalone => true,

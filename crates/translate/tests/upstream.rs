@@ -106,7 +106,10 @@ fn translate(module: &Path, case: &expected::Case) -> Statuses {
     let mut world = OwnedWorld::standalone(world::objects(&case.name, certificates::fill(&text)));
     // Every Gateway of the suite has an address of its own.
     let gateways = world.objects.gateways.keys().cloned();
-    let address = || ServiceAddresses { assigned: vec!["198.51.100.7".to_owned()] };
+    let address = || ServiceAddresses {
+        assigned: vec!["198.51.100.7".to_owned()],
+        ..ServiceAddresses::default()
+    };
     world.services = Some(gateways.map(|key| (key, address())).collect());
     world.settings.trust_endpoints = false;
     world.settings.bundle_version = Some("v1.7.0".to_owned());

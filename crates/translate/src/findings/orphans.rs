@@ -20,6 +20,7 @@ pub(super) fn findings(outcome: &Outcome<'_, '_>, statuses: &Statuses) -> Vec<Fi
         .chain(listener_sets(outcome))
         .chain(routes)
         .chain(policies(outcome, statuses))
+        .chain(parameters(outcome))
         .collect()
 }
 
@@ -44,6 +45,16 @@ fn gateways(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
             finding.fix = Some(format!("use gatewayClassName: {DEFAULT_CLASS}"));
         }
         Some(finding)
+    })
+}
+
+/// A standalone process makes no proxies.
+fn parameters(outcome: &Outcome<'_, '_>) -> impl Iterator<Item = Finding> {
+    outcome.world.objects.gateway_parameters.keys().map(|key| {
+        let object = ObjectRef::new(Kind::GatewayParameters, key.clone());
+        let found =
+            "the proxies of a cluster are made by it, a standalone process is not: use flags";
+        warning(object, None, "parameters-without-effect", found.to_owned())
     })
 }
 

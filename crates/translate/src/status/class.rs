@@ -15,9 +15,9 @@ pub(super) fn statuses(
         let (key, object) = class.object?;
         let conditions = Conditions::of(object.metadata.generation);
         let accepted =
-            conditions.failed(ConditionType::Accepted, class.refusal.as_slice()).unwrap_or_else(
-                || conditions.yes(ConditionType::Accepted, Reason::Accepted, "the class is served"),
-            );
+            conditions.failed(ConditionType::Accepted, &class.refusals).unwrap_or_else(|| {
+                conditions.yes(ConditionType::Accepted, Reason::Accepted, "the class is served")
+            });
         let supported = match &version {
             Ok(found) => conditions.yes(
                 ConditionType::SupportedVersion,

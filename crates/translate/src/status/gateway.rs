@@ -9,6 +9,8 @@ use snapshot::BindState;
 use super::condition::Conditions;
 use super::{Cause, Condition, GatewayStatus, ListenerStatus, Outcome, is_true};
 use crate::acceptance::Role;
+use crate::addresses::Requested;
+
 use crate::gateways::Gateway;
 use crate::listeners::{Listener, ListenerId};
 
@@ -67,7 +69,9 @@ impl Bound {
             Some(Cause::new(Reason::AddressNotUsable, requested.field.as_str(), message))
         };
         if let Some(assigned) = &addresses.assigned {
-            let is_missing = |value: &String| !assigned.is_empty() && !assigned.contains(value);
+            let is_missing = |requested: &Requested| {
+                !assigned.is_empty() && !assigned.iter().any(|address| requested.is(address))
+            };
             let requested = addresses.requested.iter().enumerate();
             return Self {
                 addresses: assigned
@@ -75,7 +79,7 @@ impl Bound {
                     .map(|value| (address_type(value), value.clone()))
                     .collect(),
                 unusable: requested
-                    .filter(|(_, requested)| is_missing(&requested.value))
+                    .filter(|(_, requested)| is_missing(requested))
                     .filter_map(|(index, _)| unusable(index, "not assigned to the Service"))
                     .collect(),
                 wanted: addresses.requested.len().max(1),
@@ -162,7 +166,12 @@ fn programmed(
     bound: &Bound,
     own: &[(&Listener<'_>, &ListenerStatus)],
 ) -> Condition {
-    let no = |reason, message: &str| conditions.no(ConditionType::Programmed, reason, message);
+    // What could not be made explains why nothing works; it is no fault of what works already.
+    let no = |reason, message: &str| {
+        let words = std::iter::once(message);
+        let words = words.chain(gateway.addresses.problems.iter().map(String::as_str));
+        conditions.no(ConditionType::Programmed, reason, words.collect::<Vec<_>>().join("; "))
+    };
     if !is_accepted {
         return no(Reason::Invalid, "the Gateway is not accepted");
     }

@@ -90,7 +90,10 @@ pub(crate) fn build(documents: &[Document]) -> OwnedWorld {
 impl OwnedWorld {
     /// Every Gateway with proxies and a Service of its own.
     pub(crate) fn in_a_cluster(mut self) -> Self {
-        let address = || ServiceAddresses { assigned: vec!["198.51.100.7".to_owned()] };
+        let address = || ServiceAddresses {
+            assigned: vec!["198.51.100.7".to_owned()],
+            ..ServiceAddresses::default()
+        };
         let gateways = self.objects.gateways.keys().cloned();
         self.services = Some(gateways.map(|key| (key, address())).collect::<BTreeMap<_, _>>());
         self.settings.trust_endpoints = false;

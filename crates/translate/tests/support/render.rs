@@ -9,8 +9,9 @@ use snapshot::{
     App, Bind, Cluster, ListenerName, Route, Snapshot, SniTable, SubjectName, Target, Timeouts,
     TlsListener, TlsMode,
 };
+use translate::parameters::Parameters;
 use translate::status::{Condition, ListenerStatus, RouteStatus};
-use translate::{Finding, Proxy, Statuses, Translation};
+use translate::{Finding, Fleet, Proxy, Statuses, Translation};
 
 /// The whole translation.
 pub(crate) fn translation(translation: &Translation) -> String {
@@ -32,6 +33,9 @@ pub(crate) fn translation(translation: &Translation) -> String {
     match snapshots.get("standalone") {
         Some(standalone) => add("snapshot", standalone.clone()),
         None => add("snapshots", json!(snapshots)),
+    }
+    if !translation.fleets.is_empty() {
+        add("fleets", Value::Object(entries(&translation.fleets, fleet).into_iter().collect()));
     }
     add("findings", translation.findings.iter().map(finding).collect());
     text
@@ -88,6 +92,13 @@ fn statuses(statuses: &Statuses) -> Value {
                 .map(|ancestor| (ancestor.gateway.to_string(), conditions(&ancestor.conditions)));
             Value::Object(ancestors.collect())
         }),
+    );
+    add(
+        "gatewayParameters",
+        entries(
+            &statuses.gateway_parameters,
+            |status| json!({"conditions": conditions(&status.conditions)}),
+        ),
     );
     Value::Object(all)
 }
@@ -147,6 +158,29 @@ fn snapshot(snapshot: &Snapshot) -> Value {
             entries(&snapshot.clusters, |cluster| self::cluster(cluster)).into_iter().collect()
         ),
     })
+}
+
+/// A fleet; of its parameters what differs from those of a fleet without any.
+fn fleet(fleet: &Option<Fleet>) -> Value {
+    let Some(fleet) = fleet else { return Value::Null };
+    let ports = fleet.ports.iter().map(|(transport, port)| format!("{transport}/{port}"));
+    let addresses = fleet.addresses.iter().map(ToString::to_string);
+    let mut parameters = json!(fleet.parameters);
+    keep_differences(&mut parameters, &json!(Parameters::default()));
+    json!({
+        "class": fleet.class,
+        "ports": ports.collect::<Vec<_>>().join(" "),
+        "addresses": addresses.collect::<Vec<_>>().join(" "),
+        "parameters": parameters,
+    })
+}
+
+fn keep_differences(value: &mut Value, usual: &Value) {
+    let (Value::Object(fields), Value::Object(usual)) = (value, usual) else { return };
+    fields.retain(|name, value| usual.get(name) != Some(value));
+    for (name, value) in fields {
+        keep_differences(value, usual.get(name).unwrap_or(&Value::Null));
+    }
 }
 
 fn bind(bind: &Bind) -> Value {
