@@ -73,6 +73,12 @@ impl FakeApi {
         self.state().fault = Box::new(decide);
     }
 
+    /// Puts an object at its path; a new version, whatever it says.
+    pub(crate) fn put(&self, path: &str, object: Value) {
+        let mut state = self.state();
+        state.store(path, object);
+    }
+
     /// Changes the object at a path.
     pub(crate) fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
         let mut state = self.state();
@@ -87,6 +93,18 @@ impl FakeApi {
 
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.state().objects.get(path).cloned()
+    }
+
+    /// Changes with every write.
+    pub(crate) fn version(&self) -> u64 {
+        self.state().version
+    }
+
+    /// Every object below a path.
+    pub(crate) fn below(&self, path: &str) -> Vec<Value> {
+        let state = self.state();
+        let found = state.objects.iter().filter(|(at, _)| at.starts_with(path));
+        found.map(|(_, object)| object.clone()).collect()
     }
 
     /// The requests of a method so far, oldest first.

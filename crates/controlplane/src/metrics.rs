@@ -1,7 +1,9 @@
 //! The metrics of the control plane; their names are here and nowhere else.
 //!
 //! What changes with every scrape is read from the last [`View`]; what only counts up is kept in
-//! [`Counters`].
+//! [`Counters`]. What only a leader counts is in [`leading`].
+
+pub mod leading;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
 
+pub use self::leading::StatusWrites;
 use crate::{View, conditions};
 
 /// What the reconcile loop counts.

@@ -10,7 +10,6 @@ mod fields;
 mod listeners;
 mod release;
 
-use gwapi::CONTROLLER_NAME;
 use serde_json::{Map, Value, json};
 use translate::status::{
     GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus,
@@ -31,6 +30,8 @@ pub enum Wanted<'a> {
 /// The object that the decision was made about, and when it is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Basis<'a> {
+    /// Our `controllerName`: entries of routes and policies that carry it are ours.
+    pub controller: &'a str,
     /// Its `metadata.uid`; empty where it is not known.
     pub uid: &'a str,
     /// Its `metadata.generation`.
@@ -62,7 +63,7 @@ pub fn merge(object: &Value, wanted: Wanted<'_>, basis: Basis<'_>) -> Merged {
     }
     let before = object["status"].as_object().cloned().unwrap_or_default();
     // A claim about a generation that does not exist yet cannot be newer than ours.
-    let seen = newest(&before, wanted).filter(|seen| *seen <= generation);
+    let seen = newest(&before, wanted, basis.controller).filter(|seen| *seen <= generation);
     if seen.is_some_and(|seen| seen > basis.generation) {
         return Merged::Stale;
     }
@@ -76,12 +77,12 @@ pub fn merge(object: &Value, wanted: Wanted<'_>, basis: Basis<'_>) -> Merged {
         }
         Wanted::Route(wanted) => {
             let wanted = wanted.map(|wanted| wanted.parents.as_slice()).unwrap_or_default();
-            entries::parents(&mut after, wanted, basis.now);
+            entries::parents(&mut after, wanted, basis);
         }
         Wanted::BackendTlsPolicy(wanted) => {
             let namespace = metadata["namespace"].as_str().unwrap_or_default();
             let wanted = wanted.map(|wanted| wanted.ancestors.as_slice()).unwrap_or_default();
-            entries::ancestors(&mut after, wanted, namespace, basis.now);
+            entries::ancestors(&mut after, wanted, namespace, basis);
         }
     }
     if before == after {
@@ -95,9 +96,9 @@ pub fn merge(object: &Value, wanted: Wanted<'_>, basis: Basis<'_>) -> Merged {
 }
 
 /// The newest generation that we have said something of.
-fn newest(status: &Map<String, Value>, wanted: Wanted<'_>) -> Option<i64> {
+fn newest(status: &Map<String, Value>, wanted: Wanted<'_>, controller: &str) -> Option<i64> {
     let list = |name: &str| status.get(name).and_then(Value::as_array).into_iter().flatten();
-    let is_ours = |entry: &&Value| entry["controllerName"] == CONTROLLER_NAME;
+    let is_ours = |entry: &&Value| entry["controllerName"] == controller;
     match wanted {
         Wanted::GatewayClass(_) | Wanted::Gateway(Some(_)) | Wanted::ListenerSet(Some(_)) => {
             conditions::newest(status.get("conditions"))

@@ -2,11 +2,11 @@
 //! share, in which an entry is known by what it is about and by who says it. Both are atomic lists,
 //! so the whole of them is ours to keep.
 
-use gwapi::{CONTROLLER_NAME, GATEWAY_GROUP, ParentRef};
+use gwapi::{GATEWAY_GROUP, ParentRef};
 use serde_json::{Map, Value, json};
 use translate::status::{AncestorStatus, Condition, ParentStatus};
 
-use super::conditions;
+use super::{Basis, conditions};
 
 /// `maxItems` of `status.parents` (`apis/v1/shared_types.go`, `RouteStatus`).
 const MOST_PARENTS: usize = 32;
@@ -15,13 +15,13 @@ const MOST_PARENTS: usize = 32;
 const MOST_ANCESTORS: usize = 16;
 
 /// Sets our entries of a route. A parentRef is written word for word as the spec has it.
-pub(super) fn parents(status: &mut Map<String, Value>, wanted: &[ParentStatus], now: &str) {
+pub(super) fn parents(status: &mut Map<String, Value>, wanted: &[ParentStatus], basis: Basis<'_>) {
     let ours = wanted.iter().map(|parent| Ours {
         about: json!(parent.parent_ref),
         conditions: &parent.conditions,
         is: Box::new(|about| is_parent(about, &parent.parent_ref)),
     });
-    set(status, Shape { list: "parents", about: "parentRef", most: MOST_PARENTS }, ours, now);
+    set(status, Shape { list: "parents", about: "parentRef", most: MOST_PARENTS }, ours, basis);
 }
 
 /// Sets our entries of a policy that lives in `namespace`.
@@ -29,7 +29,7 @@ pub(super) fn ancestors(
     status: &mut Map<String, Value>,
     wanted: &[AncestorStatus],
     namespace: &str,
-    now: &str,
+    basis: Basis<'_>,
 ) {
     let ours = wanted.iter().map(|ancestor| {
         let reference = ParentRef {
@@ -52,7 +52,7 @@ pub(super) fn ancestors(
         }
     });
     let shape = Shape { list: "ancestors", about: "ancestorRef", most: MOST_ANCESTORS };
-    set(status, shape, ours, now);
+    set(status, shape, ours, basis);
 }
 
 /// What differs between the two lists.
@@ -75,15 +75,16 @@ fn set<'a>(
     status: &mut Map<String, Value>,
     shape: Shape,
     wanted: impl Iterator<Item = Ours<'a>>,
-    now: &str,
+    basis: Basis<'_>,
 ) {
+    let Basis { controller, now, .. } = basis;
     let wanted: Vec<_> = wanted.collect();
     let current = status.get(shape.list).and_then(Value::as_array);
     let current = current.map(Vec::as_slice).unwrap_or_default();
     let mut done = vec![false; wanted.len()];
     let mut list = Vec::with_capacity(current.len() + wanted.len());
     for entry in current {
-        if entry["controllerName"] != CONTROLLER_NAME {
+        if entry["controllerName"] != controller {
             list.push(entry.clone());
             continue;
         }
@@ -99,7 +100,7 @@ fn set<'a>(
         // Two parentRefs that mean the same need no second entry.
         let is_double = || {
             list.iter().any(|entry| {
-                entry["controllerName"] == CONTROLLER_NAME && (wanted.is)(&entry[shape.about])
+                entry["controllerName"] == controller && (wanted.is)(&entry[shape.about])
             })
         };
         if done || list.len() >= shape.most || is_double() {
@@ -107,7 +108,7 @@ fn set<'a>(
         }
         let mut entry = Map::new();
         entry.insert(shape.about.to_owned(), wanted.about.clone());
-        entry.insert("controllerName".to_owned(), json!(CONTROLLER_NAME));
+        entry.insert("controllerName".to_owned(), json!(controller));
         conditions::set(&mut entry, wanted.conditions, now);
         list.push(Value::Object(entry));
     }

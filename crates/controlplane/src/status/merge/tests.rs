@@ -12,7 +12,7 @@ use super::{Basis, Merged, Wanted, merge};
 
 pub(super) const THEN: &str = "2026-01-01T00:00:00Z";
 pub(super) const NOW: &str = "2026-02-02T00:00:00Z";
-pub(super) const BASIS: Basis<'_> = Basis { uid: "u", generation: 3, now: NOW };
+pub(super) const BASIS: Basis<'_> = Basis { controller: OURS, uid: "u", generation: 3, now: NOW };
 const OURS: &str = "tidegate.dev/gateway-controller";
 
 pub(super) fn says(r#type: &'static str, status: bool, message: &str) -> Condition {
