@@ -82,3 +82,30 @@ impl Collector for Leader {
         ConstGauge::new(i64::from(self.0.leads())).encode(encoder)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+    use crate::leader::term;
+
+    #[test]
+    fn everything_that_is_exported_is_on_the_page() {
+        let (_office, term) = term();
+        let writes = StatusWrites::default();
+        writes.done(Kind::Gateway, "written", Duration::from_millis(20));
+        let mut registry = Registry::default();
+        register(&mut registry, &writes, term);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("text");
+        let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let names: Vec<_> = names.collect();
+        assert_eq!(names.len(), 4, "{text}");
+        let page = include_str!("../../../../docs/reference/metrics.md");
+        for name in names {
+            assert!(page.contains(name), "docs/reference/metrics.md does not name {name}");
+        }
+        assert!(text.contains("tidegate_leader 0\n"), "{text}");
+    }
+}

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gwapi::{
-    BackendTlsPolicy, Gateway, GatewayClass, Kind, ListenerSet, ObjectKey, ObjectMeta, ObjectRef,
-    TcpRoute, TlsRoute, UdpRoute,
+    BackendTlsPolicy, Gateway, GatewayClass, HttpRoute, Kind, ListenerSet, ObjectKey, ObjectMeta,
+    ObjectRef, TcpRoute, TlsRoute, UdpRoute,
 };
 use kube::Resource;
 use serde_json::{Value, json};
@@ -104,15 +104,25 @@ macro_rules! described {
     };
 }
 
-described!(GatewayClass, Gateway, ListenerSet, TcpRoute, UdpRoute, TlsRoute, BackendTlsPolicy);
+described!(
+    GatewayClass,
+    Gateway,
+    ListenerSet,
+    TcpRoute,
+    UdpRoute,
+    TlsRoute,
+    HttpRoute,
+    BackendTlsPolicy
+);
 
 /// The kinds that have a status, in the order in which they are written: what others wait for
 /// first.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::GatewayClass,
     Kind::TcpRoute,
     Kind::UdpRoute,
     Kind::TlsRoute,
+    Kind::HttpRoute,
     Kind::Gateway,
     Kind::ListenerSet,
     Kind::BackendTlsPolicy,
@@ -135,6 +145,7 @@ impl Desired {
                 Kind::TcpRoute => objects.tcp_routes.keys().for_each(&mut with),
                 Kind::UdpRoute => objects.udp_routes.keys().for_each(&mut with),
                 Kind::TlsRoute => objects.tls_routes.keys().for_each(&mut with),
+                Kind::HttpRoute => objects.http_routes.keys().for_each(&mut with),
                 Kind::BackendTlsPolicy => objects.backend_tls_policies.keys().for_each(&mut with),
                 _ => {}
             }
@@ -168,6 +179,10 @@ impl Desired {
             Kind::TlsRoute => {
                 let object = &**objects.tls_routes.get(key)?;
                 (object, Wanted::Route(statuses.tls_routes.get(key)))
+            }
+            Kind::HttpRoute => {
+                let object = &**objects.http_routes.get(key)?;
+                (object, Wanted::Route(statuses.http_routes.get(key)))
             }
             Kind::BackendTlsPolicy => {
                 let object = &**objects.backend_tls_policies.get(key)?;
