@@ -94,6 +94,21 @@ impl Packed {
         Self { binds, clusters, hash }
     }
 
+    /// The same with one bind as somebody else may write it: for tests of what a reader does with a
+    /// newer schema, or with a body that it cannot read.
+    pub fn with_bind(&self, key: BindKey, schema: u32, body: Vec<u8>) -> Self {
+        let mut binds = self.binds.clone();
+        binds.insert(key, Part::of_bind(&key, schema, body.into()));
+        Self::from_parts(binds, self.clusters.clone())
+    }
+
+    /// The same with one cluster as somebody else may write it.
+    pub fn with_cluster(&self, key: ClusterKey, schema: u32, body: Vec<u8>) -> Self {
+        let mut clusters = self.clusters.clone();
+        clusters.insert(key.clone(), Part::of_cluster(&key, schema, body.into()));
+        Self::from_parts(self.binds.clone(), clusters)
+    }
+
     /// The name of the content.
     pub fn hash(&self) -> SnapshotHash {
         self.hash

@@ -1,13 +1,14 @@
 //! The controller's end of the stream: lets proxies in by their token, serves each the snapshot of
 //! its fleet, and collects what they report.
 //!
-//! Reading order: `tls` → `accept` (connections and their bounds) → `gate` (the one place that lets
+//! Reading order: `tls` → `accept` (connections and their bounds) → `strangers` → `gate` (the one place that lets
 //! in) → `recheck` (and looks again) → `stream` (what is sent) → `listen` (what is heard) →
-//! `allowance` (how much of it) → `outbox` (what is on its way) → `hub` (what to send) → `roll`
+//! `allowance` (how much of it) → `outbox`, `chunked`, `rooms` (what is on its way) → `hub` (what to send) → `roll`
 //! (who is there).
 
 mod accept;
 mod allowance;
+mod chunked;
 mod counters;
 mod gate;
 mod hub;
@@ -15,6 +16,8 @@ mod listen;
 mod outbox;
 mod recheck;
 mod roll;
+mod rooms;
+mod strangers;
 mod stream;
 pub mod tls;
 
@@ -25,7 +28,7 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 use snapshot::{ApplyReport, BindKey, Snapshot};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use counters::{Counters, Refusal};
@@ -36,6 +39,7 @@ use accept::Door;
 use gate::Gate;
 use hub::Hub;
 use roll::Roll;
+use rooms::Rooms;
 
 /// What every fleet must run. A fleet that is absent gets no snapshot: its streams stay open and
 /// keep what they have. `None` is "not everything has been seen yet": no stream is served.
@@ -74,7 +78,7 @@ pub struct MemberReport {
 pub struct Bounds {
     /// Connections at once. More are closed at once.
     pub connections: usize,
-    /// Of these, connections that have not shown a good token yet.
+    /// Of these, connections that have not shown a good token yet. One more closes the oldest.
     pub strangers: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
@@ -92,6 +96,8 @@ pub struct Bounds {
     pub fulls: usize,
     /// Of these, to one fleet: another fleet's proxies need not wait for it.
     pub fulls_of_a_fleet: usize,
+    /// Who takes longer for a whole snapshot is dropped when another waits to be sent one.
+    pub yielding: Duration,
     /// Least time between two whole snapshots on one stream.
     pub full_again: Duration,
     /// A token is looked at again after this at the latest.
@@ -121,6 +127,7 @@ impl Default for Bounds {
             reader: Duration::from_secs(30),
             fulls: 10,
             fulls_of_a_fleet: 3,
+            yielding: Duration::from_secs(3),
             full_again: Duration::from_secs(1),
             recheck: Duration::from_secs(3600),
             grace: Duration::from_secs(300),
@@ -158,7 +165,7 @@ struct Shared {
     counters: Arc<Counters>,
     hub: Hub,
     roll: Roll,
-    fulls: Arc<Semaphore>,
+    fulls: Arc<Rooms>,
     /// Streams end in good order when it is cancelled.
     stop: CancellationToken,
 }
@@ -169,17 +176,17 @@ pub async fn serve<A: Authenticate>(server: Server<A>, stop: CancellationToken) 
     let Server { listener, tls, feeds, auth, reports, bounds, counters } = server;
     let shared = Arc::new(Shared {
         bounds,
-        counters,
-        hub: Hub::new(bounds.fulls_of_a_fleet),
+        hub: Hub::new(&bounds, counters.clone()),
         roll: Roll::new(reports),
-        fulls: Arc::new(Semaphore::new(bounds.fulls)),
+        fulls: Rooms::new(bounds.fulls, bounds.yielding, counters.clone()),
         stop: stop.clone(),
+        counters,
     });
     let gate = Arc::new(Gate::new(shared.clone(), auth, feeds.clone()));
     let door = Door::new(listener, tls, shared.clone(), gate);
     tokio::select! {
         () = door.run() => {}
-        () = shared.hub.run(feeds, &shared.counters) => {}
+        () = shared.hub.run(feeds) => {}
         () = shared.roll.forget(bounds.remember) => {}
     }
 }

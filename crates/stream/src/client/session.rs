@@ -149,7 +149,9 @@ impl Session {
                 if served.packed.hash() != before {
                     self.keeper.keep(served.packed.clone());
                 }
-                for (bind, why) in &served.refused {
+                let known = self.state.borrow().refused.clone();
+                let news = served.refused.iter().filter(|(bind, why)| known.get(bind) != Some(why));
+                for (bind, why) in news {
                     tracing::warn!(%bind, %why, "a bind is not served as asked");
                 }
             }

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::counters::Refusal;
 use super::gate::Gate;
+use super::strangers::{Stranger, Strangers};
 use super::tls::{ALPN, with_http2};
 use crate::fleet::Authenticate;
 
@@ -40,7 +41,7 @@ pub(super) struct Door<A> {
     shared: Arc<Shared>,
     gate: Arc<Gate<A>>,
     places: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
 }
 
 /// What a connection and its streams know of each other.
@@ -49,7 +50,7 @@ pub(super) struct Presence {
     streams: AtomicUsize,
     failures: AtomicUsize,
     /// Its place among the strangers, until the first good token.
-    stranger: std::sync::Mutex<Option<OwnedSemaphorePermit>>,
+    stranger: Mutex<Option<Stranger>>,
     /// Closes the connection at once.
     pub(super) kill: CancellationToken,
     /// Who it is, for logs.
@@ -71,9 +72,14 @@ impl Presence {
         Counted(self.clone())
     }
 
+    /// How many there are.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Relaxed)
+    }
+
     /// A token was good.
     pub(super) fn known(&self) {
-        drop(self.lock().take());
+        drop(self.stranger.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// A token opened nothing. Guessing is slow, and each guess may cost the API server a call.
@@ -81,10 +87,6 @@ impl Presence {
         if self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES_MAX {
             self.kill.cancel();
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<OwnedSemaphorePermit>> {
-        self.stranger.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -96,7 +98,7 @@ impl<A: Authenticate> Door<A> {
         gate: Arc<Gate<A>>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(shared.bounds.connections));
-        let strangers = Arc::new(Semaphore::new(shared.bounds.strangers));
+        let strangers = Arc::new(Strangers::new(shared.bounds.strangers));
         Self { listener, tls, shared, gate, places, strangers }
     }
 
@@ -111,8 +113,8 @@ impl<A: Authenticate> Door<A> {
             };
             match accepted {
                 Ok((tcp, peer)) => {
-                    if let Some((place, stranger)) = self.places(peer) {
-                        let connection = self.connection(tcp, peer, stranger);
+                    if let Some(place) = self.place(peer) {
+                        let connection = self.connection(tcp, peer);
                         tasks.spawn(async move {
                             connection.await;
                             drop(place);
@@ -130,35 +132,28 @@ impl<A: Authenticate> Door<A> {
         let _ = timeout(self.shared.bounds.stop, all).await;
     }
 
-    /// Room for one more, or a connection that is closed at once.
-    fn places(&self, peer: SocketAddr) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
-        let refuse = |why: Refusal| {
-            self.shared.counters.refuse(why);
-            tracing::debug!(%peer, reason = why.as_str(), "a connection was refused");
-        };
+    /// Room for one more; else it is closed at once.
+    fn place(&self, peer: SocketAddr) -> Option<OwnedSemaphorePermit> {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
-            refuse(Refusal::Connections);
-            return None;
-        };
-        let Ok(stranger) = self.strangers.clone().try_acquire_owned() else {
-            refuse(Refusal::Strangers);
+            self.shared.counters.refuse(Refusal::Connections);
+            tracing::debug!(%peer, "a connection was refused: there are too many");
             return None;
         };
         self.shared.counters.connections.fetch_add(1, Relaxed);
-        Some((place, stranger))
+        Some(place)
     }
 
-    fn connection(
-        &self,
-        tcp: TcpStream,
-        peer: SocketAddr,
-        stranger: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + use<A> {
+    fn connection(&self, tcp: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<A> {
+        let kill = CancellationToken::new();
+        let (stranger, is_crowded) = self.strangers.arrive(kill.clone());
+        if is_crowded {
+            self.shared.counters.refuse(Refusal::Strangers);
+        }
         let presence = Arc::new(Presence {
             streams: AtomicUsize::new(0),
             failures: AtomicUsize::new(0),
-            stranger: std::sync::Mutex::new(Some(stranger)),
-            kill: CancellationToken::new(),
+            stranger: Mutex::new(Some(stranger)),
+            kill: kill.clone(),
             peer,
         });
         let tls = with_http2(&self.tls.borrow());
@@ -166,7 +161,11 @@ impl<A: Authenticate> Door<A> {
         async move {
             // Only latency is at stake.
             let _ = tcp.set_nodelay(true);
-            match timeout(shared.bounds.handshake, handshake(tls, tcp)).await {
+            let shaken = tokio::select! {
+                () = kill.cancelled() => return,
+                shaken = timeout(shared.bounds.handshake, handshake(tls, tcp)) => shaken,
+            };
+            match shaken {
                 Ok(Ok(tls)) => serve(tls, &shared, gate, presence).await,
                 Ok(Err(error)) => {
                     shared.counters.refuse(Refusal::Tls);
@@ -225,7 +224,7 @@ async fn serve<A: Authenticate>(
             () = presence.kill.cancelled() => return,
             () = shared.stop.cancelled() => break,
             _ = look.tick() => {
-                if presence.streams.load(Relaxed) > 0 {
+                if presence.streams() > 0 {
                     used = Instant::now();
                 } else if used.elapsed() >= bounds.idle {
                     shared.counters.refuse(Refusal::Idle);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub enum Refusal {
     /// There are as many connections as may be.
     Connections,
-    /// There are as many connections without a good token as may be.
+    /// Another connection without a good token came, and this was the oldest of too many.
     Strangers,
     /// The TLS handshake failed or took too long.
     Tls,

@@ -16,6 +16,7 @@ use tonic::codec::Streaming;
 use tonic::server::StreamingService;
 
 use super::accept::{Counted, Presence};
+use super::chunked::Chunked;
 use super::counters::Refusal;
 use super::outbox::{self, Outbox};
 use super::recheck::Recheck;
@@ -77,12 +78,13 @@ impl<A: Authenticate> Gate<A> {
         &self,
         request: Request<Incoming>,
         presence: Arc<Presence>,
-    ) -> Response<Body> {
+    ) -> Response<Chunked> {
         let counted = presence.count();
-        match self.admit(&request, &presence).await {
+        let answer = match self.admit(&request, &presence).await {
             Ok((token, member)) => self.route(request, token, member, presence, counted).await,
             Err(status) => status.into_http(),
-        }
+        };
+        answer.map(Chunked::new)
     }
 
     /// Who is it? Looks at nothing but the token.
@@ -206,7 +208,7 @@ impl<A: Authenticate> StreamingService<Bytes> for Once<A> {
             member: follow.member,
             seat,
             outbox: sender,
-            kill: follow.presence.kill.clone(),
+            presence: follow.presence,
             _counted: follow.counted,
         };
         tokio::spawn(stream.run(request.into_inner(), follow.recheck));

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prost::bytes::Bytes;
 use snapshot::Snapshot;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::Feeds;
 use super::counters::{Counters, Refusal};
+use super::rooms::Rooms;
+use super::{Bounds, Feeds};
 use crate::delta::{self, delta};
 use crate::fleet::Fleet;
 use crate::hash::SnapshotHash;
@@ -31,26 +32,27 @@ pub(super) struct Version {
 /// All versions, by fleet.
 pub(super) struct Hub {
     lanes: Mutex<BTreeMap<Fleet, Lane>>,
-    fulls_of_a_fleet: usize,
+    bounds: Bounds,
+    counters: Arc<Counters>,
 }
 
 /// What is known of a fleet.
 struct Lane {
     newest: watch::Sender<Option<Arc<Version>>>,
     recent: VecDeque<(SnapshotHash, Arc<Snapshot>)>,
-    fulls: Arc<Semaphore>,
+    fulls: Arc<Rooms>,
 }
 
 /// A stream's view of its fleet.
 pub(super) struct Subscription {
     pub(super) newest: watch::Receiver<Option<Arc<Version>>>,
     /// Whole snapshots of the fleet on their way.
-    pub(super) fulls: Arc<Semaphore>,
+    pub(super) fulls: Arc<Rooms>,
 }
 
 impl Hub {
-    pub(super) fn new(fulls_of_a_fleet: usize) -> Self {
-        Self { lanes: Mutex::default(), fulls_of_a_fleet }
+    pub(super) fn new(bounds: &Bounds, counters: Arc<Counters>) -> Self {
+        Self { lanes: Mutex::default(), bounds: *bounds, counters }
     }
 
     /// The versions of a fleet, also of one that has none yet.
@@ -68,11 +70,11 @@ impl Hub {
     }
 
     /// Takes what comes, for ever.
-    pub(super) async fn run(&self, mut feeds: watch::Receiver<Feeds>, counters: &Counters) {
+    pub(super) async fn run(&self, mut feeds: watch::Receiver<Feeds>) {
         loop {
             let now = feeds.borrow_and_update().clone();
             if let Some(now) = now {
-                self.take(&now, counters).await;
+                self.take(&now).await;
             }
             if feeds.changed().await.is_err() {
                 // Nobody feeds us any more: what was served last stays.
@@ -81,7 +83,7 @@ impl Hub {
         }
     }
 
-    async fn take(&self, feeds: &BTreeMap<Fleet, Arc<Snapshot>>, counters: &Counters) {
+    async fn take(&self, feeds: &BTreeMap<Fleet, Arc<Snapshot>>) {
         let changed = self.changed(feeds);
         // Writing and hashing megabytes must not hold up the streams.
         let work = tokio::task::spawn_blocking(move || {
@@ -100,7 +102,7 @@ impl Hub {
         let mut lanes = self.lock();
         for (fleet, version) in written {
             if version.packed.len() > SNAPSHOT_MAX {
-                counters.refuse(Refusal::TooLarge);
+                self.counters.refuse(Refusal::TooLarge);
                 tracing::error!(%fleet, bytes = version.packed.len(), most = SNAPSHOT_MAX,
                     "a snapshot is too large to be sent; the one before stays");
                 continue;
@@ -142,7 +144,11 @@ impl Hub {
         Lane {
             newest: watch::Sender::new(None),
             recent: VecDeque::new(),
-            fulls: Arc::new(Semaphore::new(self.fulls_of_a_fleet)),
+            fulls: Rooms::new(
+                self.bounds.fulls_of_a_fleet,
+                self.bounds.yielding,
+                self.counters.clone(),
+            ),
         }
     }
 

@@ -5,11 +5,13 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use prost::bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
+use super::rooms::Room;
+
 /// The right to have a whole snapshot on its way: one of its fleet's, one of all.
-pub(super) type Room = [OwnedSemaphorePermit; 2];
+pub(super) type Turn = [Room; 2];
 
 /// A message on its way.
 struct Parcel {
@@ -20,7 +22,7 @@ struct Parcel {
 
 /// What a message holds while it is on its way.
 struct Taken {
-    _room: Option<Room>,
+    _room: Option<Turn>,
     _word: oneshot::Sender<()>,
 }
 
@@ -43,7 +45,7 @@ pub(super) fn channel() -> (Sender, Outbox) {
 impl Sender {
     /// Sends a message; done when it was taken. `room` is held until then. False if the reader is
     /// gone.
-    pub(super) async fn send(&self, bytes: Bytes, room: Option<Room>) -> bool {
+    pub(super) async fn send(&self, bytes: Bytes, room: Option<Turn>) -> bool {
         let (word, taken) = oneshot::channel();
         let parcel = Parcel { bytes, taken: Taken { _room: room, _word: word } };
         if self.0.send(Ok(parcel)).await.is_err() {

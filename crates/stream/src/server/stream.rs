@@ -6,16 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use prost::bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::codec::Streaming;
 
 use super::Shared;
-use super::accept::Counted;
+use super::accept::{Counted, Presence};
 use super::counters::Refusal;
 use super::hub::{Subscription, Version};
 use super::listen;
-use super::outbox::{Room, Sender};
+use super::outbox::{Sender, Turn};
 use super::recheck::Recheck;
 use super::roll::Seat;
 use crate::delta::{self, Delta, delta};
@@ -33,8 +32,7 @@ pub(super) struct Stream {
     pub(super) member: Member,
     pub(super) seat: Seat,
     pub(super) outbox: Sender,
-    /// Closes the connection.
-    pub(super) kill: CancellationToken,
+    pub(super) presence: Arc<Presence>,
     pub(super) _counted: Counted,
 }
 
@@ -43,19 +41,26 @@ impl Stream {
     pub(super) async fn run<A: Authenticate>(self, words: Streaming<Bytes>, recheck: Recheck<A>) {
         let (fleet, name) = (&self.member.fleet, &self.member.name);
         tracing::info!(%fleet, proxy = name, "a proxy follows");
+        let mut is_old = false;
         let status = tokio::select! {
             () = self.outbox.closed() => {
                 tracing::info!(%fleet, proxy = name, "a proxy has gone");
                 return;
             }
-            () = self.seat.replaced() => Status::aborted("a newer stream of this proxy has begun"),
+            () = self.seat.replaced() => {
+                is_old = true;
+                Status::aborted("a newer stream of this proxy has begun")
+            }
             () = self.shared.stop.cancelled() => Status::unavailable("the controller stops"),
             status = recheck.run() => status,
             status = self.exchange(words) => status,
         };
         tracing::info!(%fleet, proxy = name, reason = status.message(), "a stream was ended");
-        if timeout(FAREWELL, self.outbox.end(status)).await.is_err() {
-            self.kill.cancel();
+        let is_stuck = timeout(FAREWELL, self.outbox.end(status)).await.is_err();
+        // The connection of an older stream is of no use either: whoever opens one after the other
+        // has one.
+        if is_stuck || (is_old && self.presence.streams() <= 1) {
+            self.presence.kill.cancel();
         }
     }
 
@@ -116,7 +121,7 @@ impl Stream {
                     Err(_) => {
                         self.shared.counters.refuse(Refusal::Slow);
                         // What it has not taken would stay in memory with the connection.
-                        self.kill.cancel();
+                        self.presence.kill.cancel();
                         return Status::deadline_exceeded("the proxy reads too slowly");
                     }
                 }
@@ -134,10 +139,11 @@ impl Stream {
     }
 
     /// The newest whole snapshot, once there is room for it on the way.
-    async fn full(&self, lane: &mut Subscription) -> Option<(Bytes, Option<Room>, Arc<Version>)> {
+    async fn full(&self, lane: &mut Subscription) -> Option<(Bytes, Option<Turn>, Arc<Version>)> {
         // The fleet's own turn first: who waits for it takes no room from others.
-        let turn = lane.fulls.clone().acquire_owned().await.ok()?;
-        let room = self.shared.fulls.clone().acquire_owned().await.ok()?;
+        let kill = &self.presence.kill;
+        let turn = lane.fulls.enter(kill).await?;
+        let room = self.shared.fulls.enter(kill).await?;
         let now = lane.newest.borrow_and_update().clone()?;
         self.shared.counters.fulls.fetch_add(1, Relaxed);
         Some((write_full(&self.member.fleet, &now.packed), Some([turn, room]), now))
