@@ -1,6 +1,8 @@
 //! What holds for any two snapshots and any damage to a message.
 
+mod file;
 mod random;
+mod refusals;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

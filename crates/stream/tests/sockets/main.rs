@@ -1,12 +1,18 @@
 //! Controllers and proxies over real sockets of the loopback interface.
-#![allow(dead_code)]
 
 mod controller;
 mod pki;
 mod proxy;
+mod raw;
+mod relay;
+mod scripted;
 mod world;
 
 mod following;
+mod hostile;
+mod impostors;
+mod tokens;
+mod trouble;
 
 use std::time::Duration;
 
