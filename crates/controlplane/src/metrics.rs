@@ -1,9 +1,11 @@
-//! The metrics of the control plane; their names are here and nowhere else.
+//! The metrics of the control plane; their names are here and below, and nowhere else.
 //!
 //! What changes with every scrape is read from the last [`View`]; what only counts up is kept in
 //! [`Counters`]. What only a leader counts is in [`leading`].
 
 pub mod leading;
+
+pub mod watches;
 
 use std::fmt;
 use std::sync::Arc;

@@ -36,7 +36,7 @@ use tracing::{error, info, warn};
 
 use self::collect::{Collector, Message};
 use self::discovery::Served;
-pub use self::health::Health;
+pub use self::health::{Health, WatchHealth};
 use self::machine::Machine;
 use self::pace::Backoff;
 use self::topic::{Collection, Topic, WatchId};
@@ -104,6 +104,7 @@ pub(crate) async fn follow_seeded(
         client,
         scope,
         out,
+        rediscover: Arc::clone(&rediscover),
         health,
         start,
         rng: fastrand::Rng::with_seed(seed),
@@ -123,6 +124,7 @@ struct Watches {
     client: Client,
     scope: Scope,
     out: mpsc::Sender<Message>,
+    rediscover: Arc<Notify>,
     health: watch::Sender<Health>,
     start: Instant,
     rng: fastrand::Rng,
@@ -160,6 +162,7 @@ impl Watches {
                     }
                 }
                 Err(fault) => {
+                    suspected = false;
                     wait = backoff.failed(None);
                     if backoff.failures() == 1 {
                         warn!("which kinds the API server has is not known: {fault}");
@@ -224,11 +227,15 @@ impl Watches {
     }
 
     fn start(&mut self, id: WatchId, version: String) {
+        self.health.send_modify(|health| {
+            health.watches.insert(id.clone(), WatchHealth::default());
+        });
         let wire = Wire {
             client: self.client.clone(),
             collection: Collection { id: id.clone(), version: version.clone() },
             machine: Machine::new(self.rng.u64(..)),
             out: self.out.clone(),
+            rediscover: Arc::clone(&self.rediscover),
             health: self.health.clone(),
             start: self.start,
         };

@@ -44,6 +44,8 @@ const REFUSALS: u32 = 3;
 const REFUSALS_APART: Duration = Duration::from_secs(5);
 /// Rights are given by people: asking more often than this is of no use.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+/// Pages of one list: a million objects. A server that has more is going round in a circle.
+const MOST_PAGES: u32 = 2000;
 /// Errors in a row before they are shown as a problem.
 const SHOWN_AFTER: u32 = 3;
 
@@ -105,8 +107,8 @@ pub(crate) enum Change {
     Listed,
     /// One object is there, or is different.
     Changed(Incoming),
-    /// One object is gone.
-    Deleted(ObjectKey),
+    /// One object is gone, as of this version.
+    Deleted(ObjectKey, Option<Version>),
     /// There is no right to read any of it; what is known stays.
     Denied,
     /// What is wrong with the watch, or that nothing is any more.
@@ -146,6 +148,8 @@ pub(crate) struct Machine {
     listing: Option<Version>,
     /// The page that was asked for last.
     token: Option<String>,
+    /// How many pages the list that is being read has had.
+    pages: u32,
     /// Objects in a page.
     page_size: u32,
     /// Whether the next list is to come in one piece.
@@ -170,6 +174,7 @@ impl Machine {
             position: None,
             listing: None,
             token: None,
+            pages: 0,
             page_size: PAGE,
             whole: false,
             owed: Some(Relist::First),
@@ -290,13 +295,18 @@ impl Machine {
             }
             self.gate.passed(now);
             self.health.relisted(self.owed.unwrap_or(Relist::Scheduled));
+            self.pages = 0;
             self.listing = Some(page.version.clone());
             self.state = State::Listing { first: false };
         }
+        self.pages += 1;
         if page.nameless > 0 {
             self.health.error();
         }
         step.changes.push(Change::Page { first, items: page.items });
+        if page.next.is_some() && self.pages >= MOST_PAGES {
+            return self.failed(now, &Fault::Garbled("pages without end".to_owned()), step);
+        }
         if let Some(token) = page.next {
             step.ask = Some(self.ask_page(Some(token)));
             return;
@@ -347,7 +357,7 @@ impl Machine {
     fn event(&mut self, event: Event, step: &mut Step) {
         let (version, change) = match event {
             Event::Changed(incoming) => (incoming.version.clone(), Change::Changed(incoming)),
-            Event::Deleted(key, version) => (version, Change::Deleted(key)),
+            Event::Deleted(key, version) => (version.clone(), Change::Deleted(key, version)),
             Event::Bookmark(version) => return self.advance(version),
             Event::Error(_) => return,
         };
@@ -404,7 +414,7 @@ impl Machine {
                 let token = self.token.clone();
                 self.ask_page(token)
             }
-            _ if fault.is(403) => self.refused(now, fault, step),
+            _ if fault.is(403) => self.refused(fault, step),
             State::Listing { .. } => self.back_off(fault, Then::List, step),
             _ => self.back_off(fault, Then::Check, step),
         });
@@ -425,7 +435,7 @@ impl Machine {
     }
 
     /// There is no right to do this. Everything that is known stays as it is.
-    fn refused(&mut self, now: Duration, fault: &Fault, step: &mut Step) -> Ask {
+    fn refused(&mut self, fault: &Fault, step: &mut Step) -> Ask {
         self.refusals = self.refusals.saturating_add(1);
         let state = self.state;
         let then = match state {
@@ -441,7 +451,8 @@ impl Machine {
         }
         if matches!(state, State::Watching { .. }) {
             // It may list but not watch: a list each minute is better than knowing nothing.
-            self.owe(now, Relist::Forbidden);
+            self.gate.reset();
+            self.owed = Some(Relist::Forbidden);
         }
         let again = self.backoff.jittered(REFUSED_AGAIN);
         self.wait(again, then)
@@ -449,7 +460,7 @@ impl Machine {
 }
 
 impl Fault {
-    fn is(&self, code: u16) -> bool {
+    pub(crate) fn is(&self, code: u16) -> bool {
         matches!(self, Self::Refused(status, _) if status.code == code)
     }
 
@@ -478,3 +489,6 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Does what a [`Machine`] asks: requests to the API server, each with a deadline, and the answers
 //! back. Nothing is decided here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, RETRY_AFTER};
@@ -9,13 +10,14 @@ use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
 use kube::core::params::{ListParams, WatchParams};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{info, warn};
 
 use super::collect::Message;
 use super::decode;
 use super::health::Health;
-use super::machine::{Ask, Fault, HELD, Input, Machine};
+use super::machine::{Ask, Change, Fault, HELD, Input, Machine};
 use super::topic::Collection;
 
 /// For an answer, whole; of a watch, for its head. Kubernetes itself gives up after a minute.
@@ -40,6 +42,8 @@ pub(crate) struct Wire {
     pub(crate) collection: Collection,
     pub(crate) machine: Machine,
     pub(crate) out: mpsc::Sender<Message>,
+    /// Told when the server does not know the collection.
+    pub(crate) rediscover: Arc<Notify>,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) start: Instant,
 }
@@ -78,16 +82,25 @@ impl Wire {
 
     /// Tells the machine, and the others what follows.
     async fn tell(&mut self, input: Input) -> Result<Option<Ask>, Closed> {
+        if matches!(&input, Input::Failed(fault) if fault.is(404)) {
+            self.rediscover.notify_one();
+        }
         let step = self.machine.handle(self.start.elapsed(), input);
         self.health.send_if_modified(|health| {
-            let of_this = self.machine.health();
-            let before = health.watches.insert(self.collection.id.clone(), of_this.clone());
+            // Without an entry this watch has been ended and is saying its last words.
+            let Some(shown) = health.watches.get_mut(&self.collection.id) else { return false };
+            let now = self.machine.health();
             // Counting and progress wake nobody up.
-            before.is_none_or(|before| {
-                (before.listed, &before.trouble) != (of_this.listed, &of_this.trouble)
-            })
+            let differs = (shown.listed, &shown.trouble) != (now.listed, &now.trouble);
+            shown.clone_from(now);
+            differs
         });
         for change in step.changes {
+            match &change {
+                Change::Trouble(Some(trouble)) => warn!("{}: {trouble}", self.collection.id),
+                Change::Trouble(None) => info!("{}: can be read again", self.collection.id),
+                _ => {}
+            }
             let message = Message::Change(self.collection.id.clone(), change);
             self.out.send(message).await.map_err(|_| Closed)?;
         }

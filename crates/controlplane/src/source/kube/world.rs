@@ -15,6 +15,7 @@ use super::item::{self, Definition, Incoming, Item, Items};
 use super::machine::Change;
 use super::references;
 use super::topic::{Topic, WatchId};
+use super::version::Version;
 use crate::owned::Owned;
 use crate::source::{Cluster, Loaded, Problem};
 
@@ -60,6 +61,8 @@ pub(crate) struct World {
     unheld: BTreeSet<ObjectRef>,
     /// What exists, is referred to, and is being fetched.
     missing: BTreeSet<ObjectRef>,
+    /// The versions of what was fetched: its watch may still bring older news.
+    fetched: BTreeMap<ObjectRef, Version>,
 }
 
 impl World {
@@ -103,7 +106,7 @@ impl World {
             }
             Change::Listed => self.listed(id),
             Change::Changed(incoming) => self.changed(id, incoming),
-            Change::Deleted(key) => self.deleted(id, &key),
+            Change::Deleted(key, version) => self.deleted(id, &key, version.as_ref()),
             Change::Denied => {
                 self.answer(Some(id));
                 Effect::Objects
@@ -146,7 +149,11 @@ impl World {
         self.answer(Some(id));
         let mut effect = if synced == self.synced { Effect::None } else { Effect::Objects };
         for key in self.keys(id.topic, id.namespace.as_deref()) {
-            if !items.contains_key(&key) && !unreadable.contains_key(&key) {
+            // What was not held when its page came may have been fetched since.
+            let is_there = items.contains_key(&key)
+                || unreadable.contains_key(&key)
+                || unheld.contains(&key) && self.holds(id.topic, &key);
+            if !is_there {
                 self.take(id.topic, &key);
                 effect = effect.max(effect_of(id.topic));
             }
@@ -162,10 +169,14 @@ impl World {
                     || id.namespace.as_ref().is_some_and(|of| **of != *object.key.namespace)
             };
             self.unheld.retain(elsewhere);
+            self.fetched.retain(|object, _| elsewhere(object));
             let still = |object: &ObjectRef| elsewhere(object) || unheld.contains(&object.key);
             self.missing.retain(still);
             let unheld = unheld.into_iter().map(|key| ObjectRef::new(kind, key));
-            self.unheld.extend(unheld.filter(|object| !self.missing.contains(object)));
+            let is_news = |object: &ObjectRef| {
+                !self.missing.contains(object) && !self.objects.contains(object)
+            };
+            self.unheld.extend(unheld.filter(is_news));
         }
         let before: BTreeMap<_, _> =
             self.unreadable.extract_if(.., |(of, _), _| of == id).collect();
@@ -178,7 +189,11 @@ impl World {
         effect
     }
 
-    fn changed(&mut self, id: &WatchId, Incoming { key, item, .. }: Incoming) -> Effect {
+    fn changed(&mut self, id: &WatchId, incoming: Incoming) -> Effect {
+        let Incoming { key, version, item } = incoming;
+        if self.was_fetched_newer(id, &key, version.as_ref()) {
+            return Effect::None;
+        }
         let fault = (id.clone(), key.clone());
         match item {
             Ok(item) => {
@@ -206,7 +221,10 @@ impl World {
         }
     }
 
-    fn deleted(&mut self, id: &WatchId, key: &ObjectKey) -> Effect {
+    fn deleted(&mut self, id: &WatchId, key: &ObjectKey, version: Option<&Version>) -> Effect {
+        if self.was_fetched_newer(id, key, version) {
+            return Effect::None;
+        }
         if let Topic::Read(kind) = id.topic {
             let object = ObjectRef::new(kind, key.clone());
             self.unheld.remove(&object);
@@ -220,9 +238,29 @@ impl World {
         }
     }
 
+    /// Whether this is news of an object from before it was fetched.
+    fn was_fetched_newer(
+        &mut self,
+        id: &WatchId,
+        key: &ObjectKey,
+        version: Option<&Version>,
+    ) -> bool {
+        let Topic::Read(kind) = id.topic else { return false };
+        let object = ObjectRef::new(kind, key.clone());
+        let (Some(fetched), Some(version)) = (self.fetched.get(&object), version) else {
+            return false;
+        };
+        if version.is_older_than(fetched) {
+            return true;
+        }
+        self.fetched.remove(&object);
+        false
+    }
+
     /// Finds out what is referred to now, lets go of the rest, and says what has to be fetched.
     pub(crate) fn settle(&mut self) -> Vec<ObjectRef> {
         let wanted = references::of(&self.objects);
+        self.fetched.retain(|object, _| wanted.contains(object));
         for kind in BY_REFERENCE {
             for key in self.keys(Topic::Read(kind), None) {
                 let object = ObjectRef::new(kind, key);
@@ -245,6 +283,9 @@ impl World {
     pub(crate) fn fetched(&mut self, object: &ObjectRef, found: Option<Incoming>) -> Effect {
         if !self.missing.remove(object) {
             return Effect::None;
+        }
+        if let Some(version) = found.as_ref().and_then(|found| found.version.clone()) {
+            self.fetched.insert(object.clone(), version);
         }
         match found.map(|incoming| incoming.item) {
             Some(Ok(item)) => drop(self.put(Topic::Read(object.kind), object.key.clone(), item)),
@@ -382,3 +423,6 @@ fn effect_of(topic: Topic) -> Effect {
         _ => Effect::Objects,
     }
 }
+
+#[cfg(test)]
+mod tests;
