@@ -8,6 +8,7 @@
 //! Reading order: [`source`] → [`source::files`] → [`source::dns`] →
 //! [`reconcile`] → [`conditions`] → [`metrics`].
 
+pub mod ca;
 pub mod cluster;
 pub mod conditions;
 #[cfg(test)]

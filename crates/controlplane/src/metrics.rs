@@ -3,6 +3,7 @@
 //! What changes with every scrape is read from the last [`View`]; what only counts up is kept in
 //! [`Counters`]. What only a leader counts is in [`leading`].
 
+pub mod certificates;
 pub mod leading;
 
 pub mod watches;
@@ -22,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
 
+pub use self::certificates::CertificateTimes;
 pub use self::leading::StatusWrites;
 use crate::{View, conditions};
 
