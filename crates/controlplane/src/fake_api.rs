@@ -36,12 +36,15 @@ pub(crate) struct Call {
 }
 
 type Decide = Box<dyn FnMut(&Call) -> Fault + Send>;
+type Review = Box<dyn FnMut(&Call) -> Option<Value> + Send>;
 
 struct State {
     objects: BTreeMap<String, Value>,
     version: u64,
     calls: Vec<Call>,
     fault: Decide,
+    /// Answers to what creates nothing.
+    review: Review,
 }
 
 /// The API server. Clones are the same one.
@@ -55,6 +58,7 @@ impl FakeApi {
             version: 0,
             calls: vec![],
             fault: Box::new(|_| Fault::None),
+            review: Box::new(|_| None),
         })))
     }
 
@@ -71,6 +75,11 @@ impl FakeApi {
     /// Decides the fault of each request from now on.
     pub(crate) fn fault(&self, decide: impl FnMut(&Call) -> Fault + Send + 'static) {
         self.state().fault = Box::new(decide);
+    }
+
+    /// Answers requests that it has an answer for, in place of the store.
+    pub(crate) fn review(&self, answer: impl FnMut(&Call) -> Option<Value> + Send + 'static) {
+        self.state().review = Box::new(answer);
     }
 
     /// Puts an object at its path; a new version, whatever it says.
@@ -146,6 +155,9 @@ impl FakeApi {
 
 impl State {
     fn answer(&mut self, call: &Call) -> Response<Body> {
+        if let Some(value) = (self.review)(call) {
+            return response(StatusCode::OK, &value);
+        }
         match call.method {
             Method::GET => match self.objects.get(&call.path) {
                 Some(object) => response(StatusCode::OK, object),

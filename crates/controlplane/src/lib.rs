@@ -14,6 +14,7 @@ pub mod conditions;
 #[cfg(test)]
 mod fake_api;
 pub mod fleet;
+pub mod identity;
 pub mod leader;
 pub mod metrics;
 pub mod owned;
