@@ -84,6 +84,7 @@ fmt: ## Format the code
 
 golden: ## Rewrite the golden files from what the code does now; read the diff before committing
 	UPDATE_GOLDEN=1 $(CARGO) test --locked -p translate -p tidegate
+	UPDATE_GOLDEN=1 $(CARGO) test --locked -p tidy --test permissions
 
 crds: ## Write our own CRDs to crds/
 	$(CARGO) run --locked -q -p tidegate -- crds > $(TARGET_DIR)/crds.yaml

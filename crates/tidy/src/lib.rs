@@ -4,6 +4,7 @@
 //! is demanded of them stands in `tests/`, one file per subject. It knows nothing of gateways but
 //! the names that documents have to explain.
 
+pub mod config;
 pub mod crates;
 pub mod licence;
 pub mod tree;

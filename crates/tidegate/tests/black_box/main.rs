@@ -7,6 +7,7 @@ mod changes;
 mod check;
 mod command_line;
 mod ending;
+mod samples;
 mod secrets;
 mod serves;
 
