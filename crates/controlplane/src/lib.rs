@@ -11,6 +11,7 @@
 pub mod ca;
 pub mod cluster;
 pub mod conditions;
+pub mod events;
 #[cfg(test)]
 mod fake_api;
 pub mod fleet;

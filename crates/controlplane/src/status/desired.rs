@@ -28,22 +28,22 @@ pub struct Desired {
 
 /// One object and what its status has to be.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     object: &'a dyn Described,
     /// What we want to say.
     pub(super) wanted: Wanted<'a>,
     /// Whether it stays what it is for now.
-    pub(super) is_held: bool,
+    pub(crate) is_held: bool,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn metadata(&self) -> &'a ObjectMeta {
+    pub(crate) fn metadata(&self) -> &'a ObjectMeta {
         self.object.metadata()
     }
 
     /// As much of the object as [`super::merge::merge`] reads, from memory: fields that our types
     /// do not know are missing in it.
-    pub(super) fn cached(&self) -> Value {
+    pub(crate) fn cached(&self) -> Value {
         let metadata = self.metadata();
         json!({
             "metadata": {
@@ -153,7 +153,7 @@ impl Desired {
     }
 
     /// One object; `None` if it is not there or nothing may be said of it.
-    pub(super) fn find(&self, kind: Kind, key: &ObjectKey) -> Option<Target<'_>> {
+    pub(crate) fn find(&self, kind: Kind, key: &ObjectKey) -> Option<Target<'_>> {
         let (objects, statuses) = (&self.loaded.objects, &self.translation.statuses);
         let (object, wanted): (&dyn Described, _) = match kind {
             Kind::GatewayClass => {
@@ -210,7 +210,7 @@ impl Desired {
     }
 
     /// The version that an object's kind is served at, if the cluster said so.
-    pub(super) fn served(&self, object: &ObjectRef) -> Option<&str> {
+    pub(crate) fn served(&self, object: &ObjectRef) -> Option<&str> {
         self.loaded.cluster.as_ref()?.served.get(&object.kind).map(String::as_str)
     }
 }
