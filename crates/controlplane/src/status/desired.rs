@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gwapi::{
-    BackendTlsPolicy, Gateway, GatewayClass, HttpRoute, Kind, ListenerSet, ObjectKey, ObjectMeta,
-    ObjectRef, TcpRoute, TlsRoute, UdpRoute,
+    BackendTlsPolicy, Gateway, GatewayClass, GatewayParameters, HttpRoute, Kind, ListenerSet,
+    ObjectKey, ObjectMeta, ObjectRef, TcpRoute, TlsRoute, UdpRoute,
 };
 use kube::Resource;
 use serde_json::{Value, json};
@@ -112,12 +112,13 @@ described!(
     UdpRoute,
     TlsRoute,
     HttpRoute,
-    BackendTlsPolicy
+    BackendTlsPolicy,
+    GatewayParameters
 );
 
 /// The kinds that have a status, in the order in which they are written: what others wait for
 /// first.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::GatewayClass,
     Kind::TcpRoute,
     Kind::UdpRoute,
@@ -126,6 +127,7 @@ const KINDS: [Kind; 8] = [
     Kind::Gateway,
     Kind::ListenerSet,
     Kind::BackendTlsPolicy,
+    Kind::GatewayParameters,
 ];
 
 impl Desired {
@@ -147,6 +149,7 @@ impl Desired {
                 Kind::TlsRoute => objects.tls_routes.keys().for_each(&mut with),
                 Kind::HttpRoute => objects.http_routes.keys().for_each(&mut with),
                 Kind::BackendTlsPolicy => objects.backend_tls_policies.keys().for_each(&mut with),
+                Kind::GatewayParameters => objects.gateway_parameters.keys().for_each(&mut with),
                 _ => {}
             }
         }
@@ -187,6 +190,10 @@ impl Desired {
             Kind::BackendTlsPolicy => {
                 let object = &**objects.backend_tls_policies.get(key)?;
                 (object, Wanted::BackendTlsPolicy(statuses.backend_tls_policies.get(key)))
+            }
+            Kind::GatewayParameters => {
+                let object = &**objects.gateway_parameters.get(key)?;
+                (object, Wanted::GatewayParameters(statuses.gateway_parameters.get(key)?))
             }
             _ => return None,
         };

@@ -12,11 +12,12 @@ mod release;
 
 use serde_json::{Map, Value, json};
 use translate::status::{
-    GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus,
+    GatewayClassStatus, GatewayParametersStatus, GatewayStatus, ListenerSetStatus, PolicyStatus,
+    RouteStatus,
 };
 
 /// What we want to say of one object. `None`: nothing, and what we said before goes. A class names
-/// its controller for good, so there is none for it.
+/// its controller for good, and parameters are of a kind of our own, so there is none for those.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Wanted<'a> {
@@ -25,6 +26,7 @@ pub enum Wanted<'a> {
     ListenerSet(Option<&'a ListenerSetStatus>),
     Route(Option<&'a RouteStatus>),
     BackendTlsPolicy(Option<&'a PolicyStatus>),
+    GatewayParameters(&'a GatewayParametersStatus),
 }
 
 /// The object that the decision was made about, and when it is written.
@@ -70,6 +72,9 @@ pub fn merge(object: &Value, wanted: Wanted<'_>, basis: Basis<'_>) -> Merged {
     let mut after = before.clone();
     match wanted {
         Wanted::GatewayClass(wanted) => class(&mut after, wanted, basis),
+        Wanted::GatewayParameters(wanted) => {
+            conditions::set(&mut after, &wanted.conditions, basis.now);
+        }
         Wanted::Gateway(Some(wanted)) => gateway(&mut after, wanted, basis),
         Wanted::ListenerSet(Some(wanted)) => listener_set(&mut after, wanted, basis),
         Wanted::Gateway(None) | Wanted::ListenerSet(None) => {
@@ -100,9 +105,10 @@ fn newest(status: &Map<String, Value>, wanted: Wanted<'_>, controller: &str) -> 
     let list = |name: &str| status.get(name).and_then(Value::as_array).into_iter().flatten();
     let is_ours = |entry: &&Value| entry["controllerName"] == controller;
     match wanted {
-        Wanted::GatewayClass(_) | Wanted::Gateway(Some(_)) | Wanted::ListenerSet(Some(_)) => {
-            conditions::newest(status.get("conditions"))
-        }
+        Wanted::GatewayClass(_)
+        | Wanted::Gateway(Some(_))
+        | Wanted::ListenerSet(Some(_))
+        | Wanted::GatewayParameters(_) => conditions::newest(status.get("conditions")),
         // Who wrote them is told by the managed fields alone.
         Wanted::Gateway(None) | Wanted::ListenerSet(None) => None,
         Wanted::Route(_) => list("parents")

@@ -511,6 +511,38 @@ async fn a_kind_is_written_at_the_version_that_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn parameters_of_our_own_kind_are_written_in_our_own_group() {
+    let cluster = Cluster::new();
+    let at = "/apis/tidegate.dev/v1alpha1/namespaces/edge/gatewayparameters/small";
+    let object = json!({ "metadata": { "name": "small", "namespace": "edge", "generation": 1 },
+        "spec": {} });
+    cluster.api.put(at, object.clone());
+    cluster.sync();
+    let key = ObjectKey::new("edge", "small");
+    let mut desired = Desired::clone(&cluster.desired.borrow());
+    let mut loaded = Loaded::clone(&desired.loaded);
+    let parameters = serde_json::from_value(object).expect("parameters");
+    loaded.objects.gateway_parameters.insert(key.clone(), Arc::new(parameters));
+    let mut translation = translate::Translation::clone(&desired.translation);
+    let accepted = translate::status::Condition {
+        r#type: "Accepted",
+        status: true,
+        reason: "Accepted",
+        message: String::new(),
+        observed_generation: 1,
+        causes: vec![],
+    };
+    let status = translate::status::GatewayParametersStatus { conditions: vec![accepted] };
+    translation.statuses.gateway_parameters.insert(key, status);
+    (desired.loaded, desired.translation) = (Arc::new(loaded), Arc::new(translation));
+    cluster.desired.send_replace(Arc::new(desired));
+    let _writer = cluster.start();
+    sleep(secs(1)).await;
+    let written = cluster.api.get(at).expect("it is there");
+    assert_eq!(written["status"]["conditions"][0]["status"], "True");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_writer_ends_with_the_election() {
     let cluster = small();
     let writer = cluster.start();
