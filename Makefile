@@ -19,10 +19,17 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cdebug-assertions -Ccodegen-
   -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
   -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
 E2E_TESTS = $(basename $(notdir $(wildcard e2e/tests/*.rs)))
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+# Under the name by which containerd finds what manifests call tidegate/tidegate.
+IMAGE ?= docker.io/tidegate/tidegate:$(VERSION)
+# `PROFILE=dev` builds in a third of the time, and checks arithmetic while it runs.
+PROFILE ?= release
+STATIC_DIR = $(TARGET_DIR)/$(HOST)/$(patsubst dev,debug,$(PROFILE))
+REVISION = $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e modules packages \
-  cluster-build cluster-up cluster-down conformance conformance-1.7.0
+  image cluster-build cluster-up cluster-down conformance conformance-1.7.0
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +52,13 @@ test: packages modules ## Run every test that needs no cluster; installs the ser
 e2e: packages ## Run only the scenarios with real servers and load; ONLY=name for one
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast $(addprefix --test ,$(or $(ONLY),$(E2E_TESTS))) -- --nocapture
+
+image: ## Write the image, target/tidegate-image.tar, without Docker; IMAGE=name:tag, PROFILE=dev
+	@e2e/packages.sh image
+	TIDEGATE_REVISION=$(REVISION) RUSTFLAGS='-C target-feature=+crt-static' \
+	  $(CARGO) build --locked --profile $(PROFILE) --target $(HOST) -p tidegate
+	@TIDEGATE_REVISION=$(REVISION) config/image/write.sh $(STATIC_DIR)/tidegate \
+	  $(TARGET_DIR)/tidegate-image.tar $(IMAGE)
 
 cluster-build: ## Build Kubernetes and all else that the test cluster runs; once, 12 minutes
 	@e2e/packages.sh cluster

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages whose programs the tests start, and only those that are missing:
-# packages.sh [tests|cluster]; without a word those of the tests that need no cluster.
+# packages.sh [tests|cluster|image]; without a word those of the tests that need no cluster.
 # No service of theirs is started: the tests and the cluster run their own instances.
 set -euo pipefail
 
@@ -34,11 +34,17 @@ gcc gcc
 /usr/include/stdlib.h libc6-dev
 curl curl
 "
+image="
+c++ g++
+readelf binutils
+/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt ca-certificates
+"
 case ${1:-tests} in
   tests) wanted=$tests ;;
   cluster) wanted=$cluster ;;
+  image) wanted=$image ;;
   *)
-    echo "packages.sh [tests|cluster]" >&2
+    echo "packages.sh [tests|cluster|image]" >&2
     exit 2
     ;;
 esac

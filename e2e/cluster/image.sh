@@ -5,11 +5,12 @@
 #
 # The first file is the entry point; without =/PATH a file lies at the root under its own name.
 # The archive is an OCI layout that `docker load` reads too. The same input gives the same bytes:
-# no time, user or order of this machine gets in. IMAGE_USER is the numeric user (65532:65532).
+# no time, user or order of this machine gets in. IMAGE_USER is the numeric user (65532:65532),
+# IMAGE_LABELS a JSON object of labels.
 set -euo pipefail
 
 [ $# -ge 3 ] || {
-  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 archive=$1
@@ -56,8 +57,8 @@ blob "$scratch/layer"
 layer=$digest
 layer_size=$size
 
-printf '{"created":"1970-01-01T00:00:00Z","architecture":"%s","os":"linux","config":{"User":"%s","Entrypoint":["%s"],"WorkingDir":"/"},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]},"history":[{"created":"1970-01-01T00:00:00Z"}]}' \
-  "$architecture" "$user" "$entry" "$layer" >"$scratch/config"
+printf '{"created":"1970-01-01T00:00:00Z","architecture":"%s","os":"linux","config":{"User":"%s","Entrypoint":["%s"],"WorkingDir":"/","Labels":%s},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]},"history":[{"created":"1970-01-01T00:00:00Z"}]}' \
+  "$architecture" "$user" "$entry" "${IMAGE_LABELS:-null}" "$layer" >"$scratch/config"
 blob "$scratch/config"
 config=$digest
 

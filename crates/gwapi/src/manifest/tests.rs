@@ -119,28 +119,6 @@ fn empty_documents_are_skipped() {
 }
 
 #[test]
-fn kinds_that_others_read_are_passed_over_and_counted() {
-    let kinds = [
-        ("apps/v1", "Deployment"),
-        ("apps/v1", "StatefulSet"),
-        ("batch/v1", "Job"),
-        ("v1", "ServiceAccount"),
-        ("v1", "PersistentVolumeClaim"),
-        ("cert-manager.io/v1", "Certificate"),
-        ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
-        ("policy/v1", "PodDisruptionBudget"),
-        ("rbac.authorization.k8s.io/v1", "Role"),
-    ];
-    let mut text = NAMESPACE.to_owned();
-    for (version, kind) in kinds {
-        text.push_str(&format!("---\napiVersion: {version}\nkind: {kind}\nspec: {{}}\n"));
-    }
-    check(&text, &[]);
-    assert_eq!(loaded(&text), ["Namespace a"]);
-    assert_eq!(read_text(&text).foreign, kinds.len());
-}
-
-#[test]
 fn unknown_kinds_are_refused_with_the_nearest_one() {
     let known = "GatewayClass, Gateway, ListenerSet, TCPRoute, UDPRoute, TLSRoute, HTTPRoute, \
                  ReferenceGrant, BackendTLSPolicy, GatewayParameters, Service, EndpointSlice, \

@@ -277,3 +277,26 @@ fn an_empty_namespace_is_none() {
         assert_eq!(namespace, if kind == "Namespace" { "" } else { "default" });
     }
 }
+
+#[test]
+fn kinds_that_others_read_are_passed_over_and_counted() {
+    let kinds = [
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("batch/v1", "Job"),
+        ("v1", "ServiceAccount"),
+        ("v1", "PersistentVolumeClaim"),
+        ("cert-manager.io/v1", "Certificate"),
+        ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+    ];
+    let mut text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n".to_owned();
+    for (version, kind) in kinds {
+        text.push_str(&format!("---\napiVersion: {version}\nkind: {kind}\nspec: {{}}\n"));
+    }
+    let manifests = read_text(&text);
+    assert_eq!(manifests.errors, []);
+    assert_eq!(manifests.objects.refs().len(), 1);
+    assert_eq!(manifests.foreign, kinds.len());
+}
