@@ -13,12 +13,14 @@ use snapshot::{Published, Snapshot};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info};
-use translate::{Addresses, Proxy, ServiceAddresses, Settings, Translation, World};
+use translate::{Addresses, Proxy, Settings, Translation, World};
 
 use crate::Loaded;
 use crate::fleet::{Answer, Fleet, Verdict};
 use crate::metrics::Counters;
+use crate::provision::addresses;
 use crate::reconcile::{AGAIN, APART, guarded, log_findings, share, unix_now};
+use crate::status::Desired;
 
 /// What proxies said last: by Gateway, then by pod UID.
 pub type Answers = Arc<BTreeMap<ObjectKey, BTreeMap<String, Answer>>>;
@@ -59,6 +61,18 @@ pub struct ClusterView {
     /// How many translations there were of a world that was listed whole; 0 is "nothing is known
     /// yet".
     pub rounds: u64,
+}
+
+impl ClusterView {
+    /// What has to be written into statuses.
+    pub fn desired(&self) -> Desired {
+        let held = self.fleets.iter().filter(|(_, verdict)| verdict.held_until.is_some());
+        Desired {
+            loaded: Arc::clone(&self.loaded),
+            translation: Arc::clone(&self.translation),
+            held: held.map(|(gateway, _)| gateway.clone()).collect(),
+        }
+    }
 }
 
 /// What the loop remembers of each Gateway.
@@ -177,7 +191,7 @@ fn step(settings: &Settings, view: &ClusterView, now: i64) -> Translation {
         bundle_version: cluster.and_then(|cluster| cluster.bundle_version.clone()),
         ..settings.clone()
     };
-    let services: BTreeMap<ObjectKey, ServiceAddresses> = BTreeMap::new();
+    let services = cluster.map(|cluster| addresses(&cluster.owned)).unwrap_or_default();
     let applied = view
         .fleets
         .iter()

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod leader;
 pub mod metrics;
 pub mod owned;
+pub mod provision;
 pub mod reconcile;
 pub mod source;
 pub mod status;

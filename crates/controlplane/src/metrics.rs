@@ -4,6 +4,7 @@
 //! [`Counters`]. What only a leader counts is in [`leading`].
 
 pub mod certificates;
+pub mod cluster;
 pub mod leading;
 
 pub mod watches;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gwapi::Kind;
+use gwapi::{Kind, Objects};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, LabelSetEncoder};
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet};
@@ -22,6 +23,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
+use translate::Statuses;
 
 pub use self::certificates::CertificateTimes;
 pub use self::leading::StatusWrites;
@@ -63,6 +65,12 @@ impl Counters {
 
 /// Registers everything the control plane exports.
 pub fn register(registry: &mut Registry, counters: &Counters, view: watch::Receiver<Arc<View>>) {
+    register_counters(registry, counters);
+    let registry = registry.sub_registry_with_prefix("tidegate");
+    registry.register_collector(Box::new(FromView(view)));
+}
+
+fn register_counters(registry: &mut Registry, counters: &Counters) {
     let registry = registry.sub_registry_with_prefix("tidegate");
     registry.register_with_unit(
         "translate_duration",
@@ -76,7 +84,6 @@ pub fn register(registry: &mut Registry, counters: &Counters, view: watch::Recei
         "Translations that failed by a defect of the program; the last good snapshot was kept",
         counters.failures.clone(),
     );
-    registry.register_collector(Box::new(FromView(view)));
 }
 
 /// Reads the last view at every scrape.
@@ -91,24 +98,8 @@ impl fmt::Debug for FromView {
 impl Collector for FromView {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let view = Arc::clone(&self.0.borrow());
-        let mut family = encoder.encode_descriptor(
-            "condition",
-            "Condition of an object: 1 true, 0 false",
-            None,
-            MetricType::Gauge,
-        )?;
-        for placed in conditions::all(&view.translation.statuses) {
-            let labels = ConditionLabels(&placed);
-            ConstGauge::new(i64::from(placed.condition.status))
-                .encode(family.encode_family(&labels)?)?;
-        }
-        let mut family =
-            encoder.encode_descriptor("objects", "Objects in force", None, MetricType::Gauge)?;
-        for kind in Kind::ALL {
-            let count = view.loaded.objects.count(kind);
-            ConstGauge::new(clamp(count))
-                .encode(family.encode_family(&[("kind", kind.as_str())])?)?;
-        }
+        encode_conditions(&mut encoder, &view.translation.statuses)?;
+        encode_objects(&mut encoder, &view.loaded.objects)?;
         let names = &view.names;
         let failing = names.answers.values().filter(|answer| answer.failure.is_some()).count();
         let oldest = names.answers.values().filter_map(|answer| answer.confirmed).min();
@@ -137,6 +128,33 @@ impl Collector for FromView {
         }
         Ok(())
     }
+}
+
+fn encode_conditions(
+    encoder: &mut DescriptorEncoder<'_>,
+    statuses: &Statuses,
+) -> Result<(), fmt::Error> {
+    let help = "Condition of an object: 1 true, 0 false";
+    let mut family = encoder.encode_descriptor("condition", help, None, MetricType::Gauge)?;
+    for placed in conditions::all(statuses) {
+        let labels = ConditionLabels(&placed);
+        ConstGauge::new(i64::from(placed.condition.status))
+            .encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_objects(
+    encoder: &mut DescriptorEncoder<'_>,
+    objects: &Objects,
+) -> Result<(), fmt::Error> {
+    let help = "Objects in force";
+    let mut family = encoder.encode_descriptor("objects", help, None, MetricType::Gauge)?;
+    for kind in Kind::ALL {
+        let count = objects.count(kind);
+        ConstGauge::new(clamp(count)).encode(family.encode_family(&[("kind", kind.as_str())])?)?;
+    }
+    Ok(())
 }
 
 fn clamp(count: usize) -> i64 {
