@@ -5,6 +5,7 @@
 //! in [`request`], with what in [`answer`] and by the [`Subject`]; here are sockets and deadlines.
 
 mod answer;
+mod proxy_header;
 mod request;
 
 use std::convert::Infallible;
@@ -113,7 +114,10 @@ pub(crate) async fn serve(listener: TcpListener, surface: Surface, admin: Arc<Ad
     }
 }
 
-async fn connection(stream: TcpStream, surface: Surface, admin: &Admin) -> io::Result<()> {
+async fn connection(mut stream: TcpStream, surface: Surface, admin: &Admin) -> io::Result<()> {
+    if surface == Surface::Health {
+        timeout(HEAD_DEADLINE, proxy_header::take(&mut stream)).await??;
+    }
     let local = stream.local_addr()?;
     let service = service_fn(|request: hyper::Request<_>| {
         let answer = answer::answer(&request.into_parts().0, surface, local.ip(), admin);
