@@ -1,14 +1,18 @@
 //! The command line: every command, flag, default and example, and nothing of what they do.
 
+mod cluster;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use cluster::{ControllerArgs, ProxyArgs};
+
 use crate::exit::Exit;
 use crate::listen::Spec;
-use crate::{check, crds, run};
+use crate::{check, controller, crds, proxy, run};
 
 const DOCS: &str = "Documentation: https://tidegate.dev/docs/cli";
 
@@ -28,6 +32,12 @@ enum Command {
     /// Validate manifests and report what would be served
     #[command(after_help = CHECK_EXAMPLES, args_override_self = true)]
     Check(CheckArgs),
+    /// In a cluster: reconcile Gateways and routes, write their status, run their proxies
+    #[command(after_help = cluster::CONTROLLER_EXAMPLES, args_override_self = true)]
+    Controller(Box<ControllerArgs>),
+    /// In a cluster: serve the traffic of one Gateway, as the controller says
+    #[command(after_help = cluster::PROXY_EXAMPLES, args_override_self = true)]
+    Proxy(Box<ProxyArgs>),
     /// Print the CustomResourceDefinitions of Tidegate's own kinds
     #[command(after_help = CRDS_EXAMPLES)]
     Crds,
@@ -189,6 +199,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Controller(args) => controller::run(&args),
+            Command::Proxy(args) => proxy::run(&args),
             Command::Crds => crds::run(),
             Command::Version => {
                 print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION")));

@@ -1,13 +1,19 @@
 //! The `tidegate` program: reads the command line and hands over to the command.
 
 mod admin;
+mod announce;
 mod check;
 mod cli;
+mod controller;
 mod crds;
+mod drain;
 mod exit;
 mod listen;
+mod proxy;
 mod run;
+mod serving;
 mod telemetry;
+mod threads;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]

@@ -4,8 +4,6 @@
 //! for signals, `control` reads files and translates, `admin` answers. So a large translation
 //! delays no socket, and a slow client of the admin endpoint delays nobody.
 
-mod announce;
-mod drain;
 mod start;
 mod subject;
 

@@ -1,12 +1,10 @@
 //! Starts everything, in the order in which nothing misses an event.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use controlplane::metrics::{self, Counters};
 use controlplane::reconcile::{self, Fixed, Inputs, Outputs};
@@ -14,19 +12,19 @@ use controlplane::source::dns::{self, Resolved};
 use controlplane::source::files::{self, Follow};
 use controlplane::{Loaded, View};
 use gwapi::manifest::Source;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use snapshot::{ApplyReport, Published};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing::info;
 
 use super::subject::Standalone;
-use super::{announce, drain};
 use crate::admin::{self, Admin, Surface};
 use crate::check::settings;
-use crate::cli::{AccessLog, RunArgs};
+use crate::cli::RunArgs;
 use crate::exit::Exit;
+use crate::serving::{dataplane_config, register_build};
+use crate::threads::{ThreadError, runtime, spawn};
+use crate::{announce, drain};
 
 /// Why `run` could not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +33,8 @@ pub(super) enum StartError {
     Missing(PathBuf),
     #[error("the admin endpoint cannot listen on {0}")]
     Admin(std::net::SocketAddr, #[source] io::Error),
-    #[error("a thread or its runtime cannot be started")]
-    Thread(#[source] io::Error),
+    #[error(transparent)]
+    Thread(#[from] ThreadError),
     #[error("the data plane cannot be started")]
     DataPlane(#[source] dataplane::StartError),
     #[error("signals cannot be received")]
@@ -69,16 +67,12 @@ pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, Star
     let mut registry = Registry::default();
     let (dataplane, applied) = {
         let _inside = main.enter();
-        dataplane::start(dataplane_config(args), snapshots).map_err(StartError::DataPlane)?
+        dataplane::start(dataplane_config(args.workers, args.access_log), snapshots.clone())
+            .map_err(StartError::DataPlane)?
     };
     registry.register_collector(Box::new(dataplane.metrics()));
     metrics::register(&mut registry, &counters, views.clone());
-    let build = [
-        ("version", env!("CARGO_PKG_VERSION")),
-        ("revision", option_env!("TIDEGATE_REVISION").unwrap_or("unknown")),
-        ("role", "standalone"),
-    ];
-    registry.register("tidegate_build", "What is running", Info::new(build.to_vec()));
+    register_build(&mut registry, "standalone");
 
     let (phase, phases) = watch::channel(admin::Phase::Serving);
     let hosts = args.admin_host.clone();
@@ -91,7 +85,7 @@ pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, Star
     spawn("control", control, Control::run)?;
 
     main.block_on(async {
-        tokio::spawn(announce::follow(applied, views));
+        tokio::spawn(announce::follow(applied, snapshots));
         let signals = drain::Signals::new().map_err(StartError::Signals)?;
         let times =
             drain::Times { pre_stop_delay: args.pre_stop_delay, drain_timeout: args.drain_timeout };
@@ -124,40 +118,6 @@ impl Control {
             reconcile::run(self.fixed, inputs, outputs, self.counters),
         );
     }
-}
-
-fn dataplane_config(args: &RunArgs) -> dataplane::Config {
-    let stdout = io::stdout();
-    let format = match args.access_log {
-        AccessLog::Auto if stdout.is_terminal() => dataplane::Format::Text,
-        AccessLog::Auto | AccessLog::Json => dataplane::Format::Json,
-        AccessLog::Text => dataplane::Format::Text,
-        AccessLog::Off => dataplane::Format::Off,
-    };
-    dataplane::Config {
-        workers: args.workers.and_then(|workers| NonZeroUsize::new(workers.into())),
-        access_log: dataplane::AccessLog { format, writer: Box::new(stdout) },
-    }
-}
-
-fn runtime() -> Result<Runtime, StartError> {
-    Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)
-}
-
-/// Runs a task on a thread and a runtime of its own.
-fn spawn<T, Task>(
-    name: &str,
-    owned: T,
-    task: impl FnOnce(T) -> Task + Send + 'static,
-) -> Result<(), StartError>
-where
-    T: Send + 'static,
-    Task: Future<Output = ()>,
-{
-    let runtime = runtime()?;
-    let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || runtime.block_on(task(owned))).map_err(StartError::Thread)?;
-    Ok(())
 }
 
 /// Every address of this host: IPv4, and IPv6 where the kernel has it.

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 const REPEAT: Duration = Duration::from_millis(100);
 
 /// SIGTERM and SIGINT.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     term: Signal,
     int: Signal,
     last: Option<Instant>,
@@ -27,12 +27,13 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Receives them from now on.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (term, int) = (SignalKind::terminate(), SignalKind::interrupt());
         Ok(Self { term: signal(term)?, int: signal(int)?, last: None })
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
         loop {
             let name = self.either().await;
             if self.last.is_none_or(|last| last.elapsed() > REPEAT) {
@@ -54,15 +55,15 @@ impl Signals {
 
 /// How long each part of the end may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// New connections are accepted for this long, while balancers notice.
-    pub(super) pre_stop_delay: Duration,
+    pub(crate) pre_stop_delay: Duration,
     /// Connections live on for this long after that.
-    pub(super) drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 /// Serves until the first signal, then ends in order; a second signal ends at once.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     dataplane: &Dataplane,
     mut signals: Signals,
     phase: &watch::Sender<Phase>,

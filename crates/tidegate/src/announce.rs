@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use controlplane::View;
-use snapshot::{ApplyReport, BindKey, BindState, Snapshot};
+use snapshot::{ApplyReport, BindKey, BindState, Published, Snapshot};
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -17,14 +16,14 @@ enum Event<'a> {
 }
 
 /// Logs every change of `applied` until its sender is gone.
-pub(super) async fn follow(
+pub(crate) async fn follow(
     mut applied: watch::Receiver<ApplyReport>,
-    views: watch::Receiver<Arc<View>>,
+    published: watch::Receiver<Published>,
 ) {
     let mut before = BTreeMap::new();
     loop {
         let now = applied.borrow_and_update().binds.clone();
-        let snapshot = Arc::clone(&views.borrow().published.snapshot);
+        let snapshot = Arc::clone(&published.borrow().snapshot);
         for (socket, event) in events(&before, &now) {
             let listeners = listeners(&snapshot, socket);
             match event {
