@@ -11,7 +11,9 @@
 pub mod access_log;
 pub mod address;
 pub mod certificates;
+pub mod cluster;
 pub mod gateway;
+pub mod hold;
 pub mod loadbalancer;
 pub mod manifests;
 pub mod metrics;

@@ -157,7 +157,15 @@ impl Flow {
         // An address and port that no other number gets: who takes over the port of a client that
         // has gone is, to any gateway, that client.
         let port = u16::try_from(10_000 + number / 256).map_err(io::Error::other)?;
-        let socket = UdpSocket::bind((client_address(number), port)).await?;
+        Self::from(SocketAddr::new(client_address(number), port), to, number).await
+    }
+
+    /// Makes a client at an address of the caller's choice; nothing is sent.
+    ///
+    /// # Errors
+    /// When there is no socket.
+    pub async fn from(at: SocketAddr, to: SocketAddr, number: u64) -> io::Result<Self> {
+        let socket = UdpSocket::bind(at).await?;
         socket.connect(to).await?;
         Ok(Self { socket, number })
     }

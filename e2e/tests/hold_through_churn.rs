@@ -4,10 +4,9 @@
 //! added meanwhile accepts within 2 s.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use e2e::hold::Holding;
 use e2e::peers::{Flow, Held, tcp_echo, udp_witness};
 use e2e::{Authority, Gateway, address, manifests as m};
 use tokio::time::{interval, sleep, timeout};
@@ -18,15 +17,6 @@ const EDITS: u32 = 200;
 /// From the first edit to the last.
 const SPAN: Duration = Duration::from_secs(50);
 const LIVE: Duration = Duration::from_secs(2);
-
-/// What the held ones have seen.
-#[derive(Default)]
-struct Seen {
-    pings: AtomicU64,
-    broken: AtomicU64,
-    moved: AtomicU64,
-    over: AtomicBool,
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hold_through_churn() {
@@ -45,15 +35,14 @@ async fn hold_through_churn() {
         until_echo(&routed, address, Duration::from_secs(10)).await;
     }
 
-    let seen = Arc::new(Seen::default());
-    let mut tasks = Vec::new();
+    let mut holding = Holding::default();
     for number in 0..5 * HELD {
         let listener = (number / HELD) as u16;
         let held = Held::open(gateway.at(2000 + listener)).await.expect("it is routed");
-        tasks.push(tokio::spawn(hold_connection(held, number, Arc::clone(&seen))));
+        holding.connection(held, number);
         let flow = Flow::new(gateway.at(3000 + listener), number).await.expect("a socket");
         let port = flow.ping().await.expect("it is routed");
-        tasks.push(tokio::spawn(hold_flow(flow, port, Arc::clone(&seen))));
+        holding.flow(flow, port);
     }
     let active = gateway.metrics();
     assert_eq!(active.sum("tidegate_connections_active", &[]), (5 * HELD) as f64);
@@ -73,24 +62,19 @@ async fn hold_through_churn() {
     let span = begun.elapsed();
     assert!(span < Duration::from_secs(60), "the edits took {span:?}");
     sleep(Duration::from_secs(2)).await; // one more round of pings after the last edit
-    seen.over.store(true, Ordering::Relaxed);
-    for task in tasks {
-        task.await.expect("no task panics");
-    }
-
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let outcome = holding.finish().await;
     e2e::report(&format!(
         "hold-through-churn: {} connections and {} flows through {EDITS} edits in {:.0} s: \
          {} pings, {} broken, {} moved; an added listener accepts after at most {} ms",
         5 * HELD,
         5 * HELD,
         span.as_secs_f64(),
-        count(&seen.pings),
-        count(&seen.broken),
-        count(&seen.moved),
+        outcome.pings,
+        outcome.broken,
+        outcome.moved,
         slowest.as_millis()
     ));
-    assert_eq!((count(&seen.broken), count(&seen.moved)), (0, 0));
+    assert_eq!((outcome.broken, outcome.moved), (0, 0));
     assert!(!slowest.is_zero(), "no listener was added");
     tokio::task::spawn_blocking(|| gateway.finish()).await.expect("it ends in order");
 }
@@ -103,28 +87,6 @@ async fn until_echo(what: &str, to: SocketAddr, deadline: Duration) {
         }
     });
     answered.await.unwrap_or_else(|_| panic!("after {deadline:?} still not: {what}"));
-}
-
-async fn hold_connection(mut held: Held, number: u64, seen: Arc<Seen>) {
-    while !seen.over.load(Ordering::Relaxed) {
-        if held.ping(number).await.is_err() {
-            seen.broken.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        seen.pings.fetch_add(1, Ordering::Relaxed);
-        sleep(Duration::from_millis(900 + number % 200)).await;
-    }
-}
-
-async fn hold_flow(flow: Flow, port: u16, seen: Arc<Seen>) {
-    while !seen.over.load(Ordering::Relaxed) {
-        match flow.ping().await {
-            Ok(found) if found == port => seen.pings.fetch_add(1, Ordering::Relaxed),
-            Ok(_) => seen.moved.fetch_add(1, Ordering::Relaxed),
-            Err(_) => seen.broken.fetch_add(1, Ordering::Relaxed),
-        };
-        sleep(Duration::from_millis(900 + u64::from(port) % 200)).await;
-    }
 }
 
 /// The manifests: ten listeners that stay, and others that are edited.
