@@ -268,6 +268,17 @@ async fn a_writer_that_dies_between_any_two_writes_is_taken_over_from() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_that_both_think_they_lead_say_the_same_and_come_to_rest() {
+    let cluster = small();
+    let _writers = (cluster.start(), cluster.start());
+    cluster.pass(secs(5)).await;
+    let (statuses, writes) = (cluster.statuses(), cluster.writes());
+    assert!(statuses.iter().all(|status| !status[1].is_null()));
+    cluster.pass(secs(600)).await;
+    assert_eq!((cluster.statuses(), cluster.writes()), (statuses, writes));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_controller_writes_meanwhile_is_kept() {
     let cluster = Cluster::new();
     cluster.route("db", "a");
