@@ -18,6 +18,7 @@ mariadb mariadb-client
 psql postgresql-client
 /usr/sbin/knotd knot
 kdig knot-dnsutils
+lua5.1 lua5.1
 iperf3 iperf3
 "
 cluster="
