@@ -18,7 +18,7 @@ use translate::{Addresses, Proxy, Settings, Translation, World};
 use crate::Loaded;
 use crate::fleet::{Answer, Fleet, Verdict};
 use crate::metrics::Counters;
-use crate::provision::addresses;
+use crate::provision::{self, Problems};
 use crate::reconcile::{AGAIN, APART, guarded, log_findings, share, unix_now};
 use crate::status::Desired;
 
@@ -35,6 +35,8 @@ pub struct Inputs {
     pub loaded: watch::Receiver<Arc<Loaded>>,
     /// What proxies said.
     pub answers: watch::Receiver<Answers>,
+    /// What could not be provisioned.
+    pub problems: watch::Receiver<Arc<Problems>>,
 }
 
 /// What the loop writes.
@@ -51,6 +53,8 @@ pub struct Outputs {
 pub struct ClusterView {
     /// The objects it is about.
     pub loaded: Arc<Loaded>,
+    /// What could not be provisioned.
+    pub problems: Arc<Problems>,
     /// What follows.
     pub translation: Arc<Translation>,
     /// What each Gateway's proxies must serve.
@@ -93,6 +97,7 @@ pub async fn run(settings: Settings, mut inputs: Inputs, outputs: Outputs, count
         let started = Instant::now();
         let loaded = Arc::clone(&inputs.loaded.borrow_and_update());
         let answers = Arc::clone(&inputs.answers.borrow_and_update());
+        view.problems = Arc::clone(&inputs.problems.borrow_and_update());
         let mut again = started + AGAIN;
         if loaded.cluster.as_ref().is_some_and(|cluster| cluster.synced) {
             view.loaded = loaded;
@@ -114,6 +119,7 @@ pub async fn run(settings: Settings, mut inputs: Inputs, outputs: Outputs, count
         let ended = tokio::select! {
             changed = inputs.loaded.changed() => changed.is_err(),
             changed = inputs.answers.changed() => changed.is_err(),
+            changed = inputs.problems.changed() => changed.is_err(),
             () = sleep_until(again) => false,
         };
         if ended {
@@ -191,7 +197,8 @@ fn step(settings: &Settings, view: &ClusterView, now: i64) -> Translation {
         bundle_version: cluster.and_then(|cluster| cluster.bundle_version.clone()),
         ..settings.clone()
     };
-    let services = cluster.map(|cluster| addresses(&cluster.owned)).unwrap_or_default();
+    let services = cluster.map(|cluster| provision::addresses(&cluster.owned, &view.problems));
+    let services = services.unwrap_or_default();
     let applied = view
         .fleets
         .iter()

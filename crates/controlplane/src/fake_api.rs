@@ -116,6 +116,16 @@ impl FakeApi {
         found.map(|(_, object)| object.clone()).collect()
     }
 
+    /// Every object, by path.
+    pub(crate) fn all(&self) -> BTreeMap<String, Value> {
+        self.state().objects.clone()
+    }
+
+    /// Every request so far, oldest first.
+    pub(crate) fn all_calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
     /// The requests of a method so far, oldest first.
     pub(crate) fn calls(&self, method: &Method) -> Vec<Call> {
         let state = self.state();
@@ -165,6 +175,8 @@ impl State {
             },
             Method::POST => self.create(call),
             Method::PUT => self.replace(call),
+            Method::PATCH => self.apply(call),
+            Method::DELETE => self.remove(call),
             _ => refusal(405, "not known to the test"),
         }
     }
@@ -206,6 +218,40 @@ impl State {
         }
         let stored = self.store(path, next);
         response(StatusCode::OK, &stored)
+    }
+
+    /// Server-side apply by the only manager there is: what it no longer asks for is gone.
+    fn apply(&mut self, call: &Call) -> Response<Body> {
+        let current = self.objects.get(&call.path).cloned();
+        let wanted = &call.body["metadata"]["uid"];
+        let uid = current.as_ref().map(|current| current["metadata"]["uid"].clone());
+        if !wanted.is_null() && Some(wanted) != uid.as_ref() {
+            return refusal(409, "uid mismatch");
+        }
+        let mut next = call.body.clone();
+        next["metadata"]["uid"] = uid.unwrap_or_else(|| json!(format!("uid-{}", self.version)));
+        if let Some(current) = current {
+            next["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"].clone();
+            if !current["status"].is_null() {
+                next["status"] = current["status"].clone();
+            }
+            if next == current {
+                return response(StatusCode::OK, &current);
+            }
+        }
+        let stored = self.store(&call.path, next);
+        response(StatusCode::OK, &stored)
+    }
+
+    fn remove(&mut self, call: &Call) -> Response<Body> {
+        let Some(current) = self.objects.get(&call.path) else { return refusal(404, "not found") };
+        let wanted = &call.body["preconditions"]["uid"];
+        if !wanted.is_null() && *wanted != current["metadata"]["uid"] {
+            return refusal(409, "uid mismatch");
+        }
+        let removed = self.objects.remove(&call.path).unwrap_or_default();
+        self.version += 1;
+        response(StatusCode::OK, &removed)
     }
 
     fn store(&mut self, path: &str, mut object: Value) -> Value {

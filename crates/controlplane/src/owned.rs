@@ -2,6 +2,7 @@
 //! finds the addresses of Services and says which proxies there should be.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use gwapi::ObjectKey;
@@ -25,6 +26,12 @@ pub enum OwnedKind {
     Service,
     Deployment,
     PodDisruptionBudget,
+}
+
+impl fmt::Display for OwnedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
 }
 
 /// Everything that carries [`MANAGED_BY_LABEL`], in all namespaces that are watched.

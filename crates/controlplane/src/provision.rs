@@ -1,104 +1,102 @@
 //! Proxies and Services for Gateways: makes what has to be there, repairs what others changed,
 //! removes what is not wanted any more. Only the leader does.
 //!
-//! [`desired`] decides what has to be there, [`differs`] whether it is, [`addresses`] what came of
-//! it; this file asks the API server. Objects are applied on the server's side, so that fields of
-//! others (a HorizontalPodAutoscaler's replicas) stay theirs. An object of our name that is not ours
-//! is never touched.
+//! [`desired`] says what has to be there, `plan` which requests that takes, [`addresses`] what came
+//! of it; all of that is pure. `apply` makes one request; this file makes them in turn, and tries
+//! again what failed.
 
-pub mod addresses;
-pub mod desired;
-pub mod differs;
-pub mod names;
+mod addresses;
+mod apply;
+mod deployment;
+mod desired;
+mod differs;
+mod memory;
+mod names;
+mod plan;
+mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::iter;
 use gwapi::ObjectKey;
-use kube::api::{Api, ApiResource, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::core::{DynamicObject, GroupVersionKind};
-use kube::{Client, Error};
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use kube::Client;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
 
 pub use self::addresses::addresses;
-pub use self::desired::{ProxySettings, Wanted, desired};
+use self::apply::Outcome;
+pub use self::deployment::AUDIENCE;
+pub use self::desired::{APPLIED_ANNOTATION, CONTROLLER_ANNOTATION, LiveServices, Wanted, desired};
 use self::differs::differs;
+use self::memory::Memory;
+use self::plan::{Plan, Step, World, plan};
+pub use self::service::Live;
 use crate::cluster::ClusterView;
 use crate::leader::Term;
-use crate::owned::{Owned, OwnedKind};
+use crate::owned::OwnedKind;
 
-/// The field manager of what we apply.
-const MANAGER: &str = "tidegate";
-/// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(10);
-/// Requests at once.
+/// Gateways that are provisioned at once.
 const AT_ONCE: usize = 8;
-/// After a request that failed.
-const AGAIN: Duration = Duration::from_secs(2);
+/// Two plans are at least this far apart: endpoints that flap do not make the leader plan all day.
+const APART: Duration = Duration::from_millis(100);
+/// `spec.addresses` has at most so many entries, so there are at most so many Services.
+const MOST_ADDRESSES: usize = 16;
 
-/// One request to make.
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    /// Make it so.
-    Apply(OwnedKind, ObjectKey, Value),
-    /// Remove it, if it still is the object of this UID.
-    Delete(OwnedKind, ObjectKey, String),
+/// An object that is provisioned.
+type Subject = (OwnedKind, ObjectKey);
+/// What could not be provisioned for Gateways, in words that a status may tell.
+pub type Problems = BTreeMap<ObjectKey, Vec<String>>;
+
+/// What the controller gives all its proxies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// The `controllerName` of this installation.
+    pub controller_name: String,
+    /// Image of the proxies whose parameters name none.
+    pub image: String,
+    /// Where the controller is found, `host:port`.
+    pub controller: String,
+    /// The name in its certificate.
+    pub server_name: String,
 }
 
-/// What an apply has made of an object: it need not be applied again while both are the same.
-#[derive(Debug, PartialEq, Eq)]
-struct Applied {
-    wanted: [u8; 32],
-    version: Option<String>,
-}
-
-type Memory = BTreeMap<(OwnedKind, ObjectKey), Applied>;
-
-/// Provisions until one of the inputs ends.
+/// Provisions until one of the inputs ends. `authority` is the PEM that proxies prove the
+/// controller by; nothing is done while it is empty.
 pub async fn run(
     client: Client,
     settings: ProxySettings,
     mut views: watch::Receiver<Arc<ClusterView>>,
     mut authority: watch::Receiver<String>,
     mut term: Term,
+    problems: watch::Sender<Arc<Problems>>,
 ) {
-    let mut memory = Memory::new();
+    let mut memory = Memory::default();
     loop {
         let view = Arc::clone(&views.borrow_and_update());
         let bundle = authority.borrow_and_update().clone();
-        let mut failed = false;
         if term.leads() && view.rounds > 0 && !bundle.is_empty() {
-            let actions = plan(&view, &settings, &bundle, &memory);
-            let results = iter(actions)
-                .map(|action| perform(&client, &term, action))
-                .buffered(AT_ONCE)
-                .collect::<Vec<_>>()
-                .await;
-            for result in results {
-                match result {
-                    Ok(Some((key, applied))) => {
-                        memory.insert(key, applied);
-                    }
-                    Ok(None) => {}
-                    Err(()) => failed = true,
-                }
-            }
+            let found = round(&client, &settings, &view, &bundle, &term, &mut memory).await;
+            problems.send_if_modified(|told| {
+                let differs = **told != found;
+                *told = Arc::new(found);
+                differs
+            });
         } else {
-            // Another leader may do otherwise; what we knew is worth nothing then.
-            memory.clear();
+            // Another leader may do otherwise: what was known is worth nothing then.
+            memory = Memory::default();
         }
+        sleep(APART).await;
+        let again = memory.next();
         let ended = tokio::select! {
             changed = views.changed() => changed.is_err(),
             changed = authority.changed() => changed.is_err(),
             changed = term.changed() => changed.is_err(),
-            () = sleep(AGAIN), if failed => false,
+            () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => false,
         };
         if ended {
             return;
@@ -106,166 +104,109 @@ pub async fn run(
     }
 }
 
-/// What has to be done. Objects of Gateways whose parameters are refused stay as they are.
-fn plan(
-    view: &ClusterView,
+/// Plans once and does it; says what could not be done.
+async fn round(
+    client: &Client,
     settings: &ProxySettings,
-    authority: &str,
-    memory: &Memory,
-) -> Vec<Action> {
-    let Some(cluster) = &view.loaded.cluster else { return Vec::new() };
-    let mut actions = Vec::new();
-    let mut wanted = Wanted::new();
-    for (key, fleet) in &view.translation.fleets {
-        let gateway = view.loaded.objects.gateways.get(key);
-        if let (Some(gateway), Some(fleet)) = (gateway, fleet)
-            && gateway.metadata.deletion_timestamp.is_none()
-        {
-            wanted.extend(desired(key, gateway, fleet, settings, authority));
-        }
-    }
-    for ((kind, key), object) in &wanted {
-        let live = cluster.owned.objects.get(&(*kind, key.clone()));
-        if is_due(object, live, memory.get(&(*kind, key.clone()))) {
-            actions.push(Action::Apply(*kind, key.clone(), object.clone()));
-        }
-    }
-    for ((kind, key), live) in &cluster.owned.objects {
-        if is_left_over(view, *kind, key, live, &wanted) {
-            let uid = live.metadata.uid.clone().unwrap_or_default();
-            actions.push(Action::Delete(*kind, key.clone(), uid));
-        }
-    }
-    actions
-}
-
-fn is_due(wanted: &Value, live: Option<&Arc<DynamicObject>>, applied: Option<&Applied>) -> bool {
-    let hash = hash(wanted);
-    let is_same = applied.is_some_and(|applied| applied.wanted == hash);
-    match live {
-        // It may be made already and not be seen yet.
-        None => !is_same || applied.is_some_and(|applied| applied.version.is_none()),
-        Some(live) => {
-            let is_known = is_same
-                && applied.is_some_and(|applied| applied.version == live.metadata.resource_version);
-            !is_known
-                && (!is_same
-                    || serde_json::to_value(live.as_ref()).is_ok_and(|l| differs(wanted, &l)))
-        }
-    }
-}
-
-/// Whether an object was made for a Gateway and is not wanted any more. A Gateway that is gone
-/// takes what it owns with it: the API server's garbage collector does that.
-fn is_left_over(
     view: &ClusterView,
-    kind: OwnedKind,
-    key: &ObjectKey,
-    live: &DynamicObject,
-    wanted: &Wanted,
-) -> bool {
-    let Some(gateway) = Owned::gateway_of(live) else { return false };
-    if live.metadata.deletion_timestamp.is_some() || wanted.contains_key(&(kind, key.clone())) {
-        return false;
+    authority: &str,
+    term: &Term,
+    memory: &mut Memory,
+) -> Problems {
+    let Some(cluster) = &view.loaded.cluster else { return Problems::new() };
+    let owned = &cluster.owned;
+    let live = memory.live(owned, Instant::now());
+    let world = World {
+        loaded: &view.loaded,
+        translation: &view.translation,
+        settings,
+        authority,
+        live: &live,
+    };
+    let plans = plan(&world, |subject, wanted, live| memory.is_settled(subject, wanted, live));
+    memory.keep_failures(|subject| {
+        plans.values().flat_map(|plan| &plan.steps).any(|step| step.subject() == subject)
+    });
+    let work: Vec<_> = plans
+        .values()
+        .map(|Plan { steps, .. }| {
+            let now = Instant::now();
+            let due = |step: &&Step| memory.may_try(step.subject(), &wish(step), now);
+            in_turn(client, term, steps.iter().filter(due).collect())
+        })
+        .collect();
+    let done: Vec<_> = futures_util::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+    let now = Instant::now();
+    for (step, outcome) in done.into_iter().flatten() {
+        let subject = step.subject();
+        let seen = owned.objects.get(subject).map(AsRef::as_ref);
+        match outcome {
+            Outcome::Applied(object) => {
+                if let Step::Apply { object: wanted, .. } = step
+                    && differs(wanted, &object).is_some()
+                {
+                    memory.settle(subject, wanted, &object);
+                }
+                memory.wrote(subject, seen, Some(*object), now);
+            }
+            Outcome::Deleted => memory.wrote(subject, seen, None, now),
+            Outcome::Later => memory.failed(subject, wish(step), String::new(), now),
+            Outcome::Failed(message) => memory.failed(subject, wish(step), message, now),
+        }
     }
-    match view.translation.fleets.get(&gateway) {
-        // Not ours any more, or never was.
-        None => view.loaded.objects.gateways.contains_key(&gateway),
-        // Nothing can be said of it now.
-        Some(None) => false,
-        // A load balancer would lose its address with the Service.
-        Some(Some(fleet)) => kind != OwnedKind::Service || !fleet.ports.is_empty(),
-    }
+    told(&plans, memory)
 }
 
-async fn perform(
+/// The steps for one Gateway. After one that failed the others are tried all the same: what can be
+/// had is better than nothing.
+async fn in_turn<'a>(
     client: &Client,
     term: &Term,
-    action: Action,
-) -> Result<Option<((OwnedKind, ObjectKey), Applied)>, ()> {
-    if !term.leads() {
-        return Err(());
-    }
-    let (kind, key) = match &action {
-        Action::Apply(kind, key, _) | Action::Delete(kind, key, _) => (*kind, key.clone()),
-    };
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &key.namespace, &resource(kind));
-    let result = match action {
-        Action::Apply(_, _, wanted) => timeout(REQUEST, apply(&api, kind, &key, &wanted)).await,
-        Action::Delete(_, _, uid) => timeout(REQUEST, delete(&api, kind, &key, uid)).await,
-    };
-    match result {
-        Ok(Ok(applied)) => Ok(applied.map(|applied| ((kind, key), applied))),
-        Ok(Err(error)) => {
-            warn!(?kind, object = %key, %error, "cannot be provisioned; trying again");
-            Err(())
+    steps: Vec<&'a Step>,
+) -> Vec<(&'a Step, Outcome)> {
+    let mut done = vec![];
+    for step in steps {
+        if !term.leads() {
+            break;
         }
-        Err(_) => {
-            warn!(?kind, object = %key, "the API server takes too long; trying again");
-            Err(())
+        let outcome = apply::perform(client, step).await;
+        log(step, &outcome);
+        done.push((step, outcome));
+    }
+    done
+}
+
+fn log(step: &Step, outcome: &Outcome) {
+    let (kind, key) = step.subject();
+    match (step, outcome) {
+        (Step::Apply { differs: Some(path), .. }, Outcome::Applied(_)) => {
+            info!(%kind, object = %key, field = path, "brought up to date");
+        }
+        (_, Outcome::Applied(_)) => info!(%kind, object = %key, "made"),
+        (_, Outcome::Deleted) => info!(%kind, object = %key, "removed"),
+        (_, Outcome::Later) => {}
+        (_, Outcome::Failed(problem)) => {
+            warn!(%kind, object = %key, problem, "cannot be provisioned; trying again");
         }
     }
 }
 
-async fn apply(
-    api: &Api<DynamicObject>,
-    kind: OwnedKind,
-    key: &ObjectKey,
-    wanted: &Value,
-) -> Result<Option<Applied>, Error> {
-    if let Some(live) = api.get_opt(&key.name).await?
-        && owner(&live)
-            != wanted
-                .pointer("/metadata/ownerReferences/0/uid")
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-    {
-        warn!(?kind, object = %key, "is not ours and stays as it is; the Gateway is served without it");
-        return Ok(Some(Applied { wanted: hash(wanted), version: live.metadata.resource_version }));
+/// What a step asks for: after a failure the same wish has to wait, another one need not.
+fn wish(step: &Step) -> String {
+    match step {
+        Step::Apply { object, .. } => desired::hash(object),
+        Step::Delete { uid, .. } => uid.clone(),
     }
-    let parameters = PatchParams::apply(MANAGER).force();
-    let made = api.patch(&key.name, &parameters, &Patch::Apply(wanted)).await?;
-    info!(?kind, object = %key, "provisioned");
-    Ok(Some(Applied { wanted: hash(wanted), version: made.metadata.resource_version }))
 }
 
-/// The UID of an object's controller.
-fn owner(object: &DynamicObject) -> Option<String> {
-    let owners = object.metadata.owner_references.iter().flatten();
-    owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone())
-}
-
-async fn delete(
-    api: &Api<DynamicObject>,
-    kind: OwnedKind,
-    key: &ObjectKey,
-    uid: String,
-) -> Result<Option<Applied>, Error> {
-    let preconditions = Preconditions { uid: Some(uid), resource_version: None };
-    let parameters = DeleteParams { preconditions: Some(preconditions), ..Default::default() };
-    match api.delete(&key.name, &parameters).await {
-        Ok(_) => info!(?kind, object = %key, "removed"),
-        // It is gone, or another one took its name.
-        Err(Error::Api(status)) if status.code == 404 || status.code == 409 => {
-            debug!(?kind, object = %key, "is gone already");
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(None)
-}
-
-fn resource(kind: OwnedKind) -> ApiResource {
-    let (group, version, name) = match kind {
-        OwnedKind::ServiceAccount => ("", "v1", "ServiceAccount"),
-        OwnedKind::ConfigMap => ("", "v1", "ConfigMap"),
-        OwnedKind::Service => ("", "v1", "Service"),
-        OwnedKind::Deployment => ("apps", "v1", "Deployment"),
-        OwnedKind::PodDisruptionBudget => ("policy", "v1", "PodDisruptionBudget"),
+fn told(plans: &BTreeMap<ObjectKey, Plan>, memory: &Memory) -> Problems {
+    let failures: BTreeMap<&Subject, &str> = memory.failures().collect();
+    let of_plan = |plan: &Plan| -> Vec<String> {
+        let failed = plan.steps.iter().filter_map(|step| failures.get(step.subject()));
+        let failed =
+            failed.filter(|message| !message.is_empty()).map(|message| (*message).to_owned());
+        plan.problems.iter().cloned().chain(failed).collect()
     };
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, name))
-}
-
-fn hash(wanted: &Value) -> [u8; 32] {
-    Sha256::digest(wanted.to_string().as_bytes()).into()
+    let problems = plans.iter().map(|(gateway, plan)| (gateway.clone(), of_plan(plan)));
+    problems.filter(|(_, problems)| !problems.is_empty()).collect()
 }

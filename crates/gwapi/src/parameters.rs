@@ -133,19 +133,19 @@ pub enum LogLevel {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessLog {
-    /// Their form. Absent: json.
+    /// Their form; none for no lines. Absent: json.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<AccessLogFormat>,
 }
 
-/// The form of the access log.
+/// The form of the access log. Not `off`, as on the command line: unquoted YAML reads a boolean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum AccessLogFormat {
     Text,
     Json,
-    Off,
+    None,
 }
 
 /// Ports of the proxies' own endpoints.

@@ -12,7 +12,7 @@ const DIGITS: usize = 10;
 
 /// The name of an object for a Gateway of a class; `suffix` tells several of one kind apart. A name
 /// that must be changed ends with a hash of what it stands for.
-pub fn object(gateway: &str, class: &str, suffix: &str) -> String {
+pub(super) fn object(gateway: &str, class: &str, suffix: &str) -> String {
     let plain = format!("{gateway}-{class}{suffix}");
     if is_label(&plain) {
         return plain;
@@ -28,7 +28,7 @@ pub fn object(gateway: &str, class: &str, suffix: &str) -> String {
 }
 
 /// A label's value for a name.
-pub fn label_value(name: &str) -> String {
+pub(super) fn label_value(name: &str) -> String {
     if name.len() <= LONGEST { name.to_owned() } else { cut(name, name) }
 }
 

@@ -126,6 +126,7 @@ pub(super) fn start(args: &ControllerArgs) -> Result<Exit, StartError> {
         config,
         scope: scope(&args.watch_namespace),
         proxies: ProxySettings {
+            controller_name: gwapi::CONTROLLER_NAME.to_owned(),
             image: args.proxy_image.clone(),
             controller: args.advertise.clone(),
             server_name: name,
@@ -278,7 +279,9 @@ impl Control {
             reserved_ports: Vec::new(),
             trust_endpoints: false,
         };
-        let inputs = Inputs { loaded: self.objects, answers: self.answers };
+        let (problems, known_problems) = watch::channel(Arc::default());
+        let inputs =
+            Inputs { loaded: self.objects, answers: self.answers, problems: known_problems };
         let outputs = Outputs { feeds: self.feeds, view: self.view };
         let (desired, wanted) = watch::channel(Arc::new(Desired::default()));
         tokio::join!(
@@ -292,7 +295,7 @@ impl Control {
             ),
             cluster_source::follow(client.clone(), self.scope, self.loaded, self.health),
             cluster::run(settings, inputs, outputs, self.counters),
-            provision::run(client, self.proxies, self.views, self.authority, self.term),
+            provision::run(client, self.proxies, self.views, self.authority, self.term, problems),
         );
     }
 }
