@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use snapshot::{
-    App, BackendName, Bind, BindKey, Limits, ListenerName, RouteName, ServerName, SniTable, Target,
-    Timeouts, TlsMode, TlsServer,
+    App, BackendName, Bind, BindKey, HttpTable, Limits, ListenerName, RouteName, ServerName,
+    SniTable, Target, Timeouts, TlsMode, TlsRoutes, TlsServer,
 };
 
 use crate::budget::{Cost, Permit, Share};
@@ -41,6 +41,8 @@ pub(crate) enum CompiledApp {
     Udp(SingleRoute),
     /// The server name decides.
     Tls(CompiledTls),
+    /// The request decides.
+    Http(CompiledHttp),
 }
 
 /// A listener with at most one route.
@@ -66,8 +68,33 @@ pub(crate) struct CompiledTlsListener {
     pub(crate) series: Arc<ListenerSeries>,
     /// What happens to the session.
     pub(crate) mode: CompiledMode,
-    /// Routes by hostname.
-    pub(crate) routes: SniTable<Arc<CompiledRoute>>,
+    /// Where connections go.
+    pub(crate) routes: CompiledRoutes,
+}
+
+/// How a connection of a TLS listener finds its route.
+#[derive(Debug)]
+pub(crate) enum CompiledRoutes {
+    /// By the server name.
+    Names(SniTable<Arc<CompiledRoute>>),
+    /// By the request that follows the handshake.
+    Requests(HttpTable<Arc<CompiledRoute>>),
+}
+
+/// The listeners of an HTTP port.
+#[derive(Debug)]
+pub(crate) struct CompiledHttp {
+    /// By hostname.
+    pub(crate) listeners: SniTable<Arc<CompiledHttpListener>>,
+}
+
+/// One listener of an HTTP port.
+#[derive(Debug)]
+pub(crate) struct CompiledHttpListener {
+    /// What is counted for it.
+    pub(crate) series: Arc<ListenerSeries>,
+    /// Routes by host and path.
+    pub(crate) routes: HttpTable<Arc<CompiledRoute>>,
 }
 
 /// What happens to a TLS session.
@@ -89,7 +116,11 @@ impl CompiledTls {
         name: Option<&ServerName>,
     ) -> Option<(&Arc<CompiledTlsListener>, Option<&Arc<CompiledRoute>>)> {
         let listener = self.listeners.lookup(name)?;
-        Some((listener, listener.routes.lookup(name)))
+        let route = match &listener.routes {
+            CompiledRoutes::Names(routes) => routes.lookup(name),
+            CompiledRoutes::Requests(_) => None,
+        };
+        Some((listener, route))
     }
 }
 
@@ -211,6 +242,10 @@ impl CompiledBind {
                 let mut listeners = app.listeners.values();
                 listeners.next().filter(|_| listeners.next().is_none()).map(|only| &only.series)
             }
+            CompiledApp::Http(app) => {
+                let mut listeners = app.listeners.values();
+                listeners.next().filter(|_| listeners.next().is_none()).map(|only| &only.series)
+            }
         }
     }
 
@@ -219,6 +254,7 @@ impl CompiledBind {
         match &self.app {
             CompiledApp::Tcp(app) | CompiledApp::Udp(app) => Some(&app.listener),
             CompiledApp::Tls(app) => app.listeners.values().next().map(|first| &first.series),
+            CompiledApp::Http(app) => app.listeners.values().next().map(|first| &first.series),
         }
     }
 }
@@ -275,7 +311,13 @@ impl Compiler<'_> {
             App::Udp(app) => CompiledApp::Udp(self.single(&app.listener, app.route.as_ref())),
             App::Tls(app) => {
                 let listeners = app.listeners.map(|listener| {
-                    let routes = listener.routes.map(|route| self.route(&listener.name, route));
+                    let mut route = |route: &Arc<_>| self.route(&listener.name, route);
+                    let routes = match &listener.routes {
+                        TlsRoutes::Names(routes) => CompiledRoutes::Names(routes.map(&mut route)),
+                        TlsRoutes::Requests(routes) => {
+                            CompiledRoutes::Requests(routes.map(&mut route))
+                        }
+                    };
                     Arc::new(CompiledTlsListener {
                         series: self.metrics.listener(&listener.name),
                         mode: self.mode(&listener.name, &listener.mode),
@@ -283,6 +325,15 @@ impl Compiler<'_> {
                     })
                 });
                 CompiledApp::Tls(CompiledTls { listeners })
+            }
+            App::Http(app) => {
+                let listeners = app.listeners.map(|listener| {
+                    Arc::new(CompiledHttpListener {
+                        series: self.metrics.listener(&listener.name),
+                        routes: listener.routes.map(|route| self.route(&listener.name, route)),
+                    })
+                });
+                CompiledApp::Http(CompiledHttp { listeners })
             }
         };
         CompiledBind { key, app, timeouts: bind.timeouts, limits: bind.limits, life }

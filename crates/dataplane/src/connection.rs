@@ -106,6 +106,11 @@ impl Connection {
         self.parts().bind.clone()
     }
 
+    /// Who it is from.
+    pub(crate) fn client(&self) -> SocketAddr {
+        self.parts().facts.client
+    }
+
     /// When it was accepted: every deadline before the relay counts from here.
     pub(crate) fn accepted(&self) -> Instant {
         self.parts().facts.accepted

@@ -33,7 +33,7 @@ labels! {
         ListenerLimit = "listener_limit",
         /// Ended without one client byte on a port that waits for the client to speak.
         Probe = "probe",
-        /// The ClientHello was not whole at the deadline.
+        /// The ClientHello, or the head of a request, was not whole at the deadline.
         HelloTimeout = "hello_timeout",
         /// Not TLS, malformed, too long, or a name outside the alphabet.
         NotTls = "not_tls",
@@ -41,6 +41,10 @@ labels! {
         NoSni = "no_sni",
         /// No listener or no route for the server name.
         SniUnmatched = "sni_unmatched",
+        /// The head of a request was malformed, ambiguous, too long, or asks for what is not served.
+        BadRequest = "bad_request",
+        /// No listener or no route for the host and path of a request.
+        NoRoute = "no_route",
         /// The TLS handshake failed, was too slow, or found no free slot.
         Handshake = "handshake",
         /// No route, all weights 0, or the share of an invalid backend.

@@ -6,6 +6,7 @@
 mod accept;
 mod connect;
 mod hello;
+mod http;
 mod leg;
 mod relay;
 mod terminate;
@@ -21,14 +22,17 @@ pub(crate) use leg::Leg;
 
 use crate::access_log::Mode;
 use crate::compiled::{
-    CompiledApp, CompiledBackend, CompiledMode, CompiledRoute, CompiledTarget, CompiledTls,
+    CompiledApp, CompiledBackend, CompiledMode, CompiledRoute, CompiledRoutes, CompiledTarget,
+    CompiledTls,
 };
 use crate::connection::{Connection, Session};
 use crate::outcome::Refusal;
 use crate::socket::reset_on_close;
+use crate::tls::Offer;
 use crate::worker::Worker;
 use connect::{BackendStream, Reached, connect};
 use hello::{Heard, hear};
+use http::Site;
 use relay::Relay;
 use terminate::terminate;
 
@@ -64,11 +68,15 @@ async fn serve(worker: Rc<Worker>, mut connection: Connection, client: TcpStream
     let result = match &bind.app {
         CompiledApp::Tcp(app) => plain(&worker, &mut connection, client, app.route.as_ref()).await,
         CompiledApp::Tls(app) => tls(&worker, &mut connection, client, app).await,
+        CompiledApp::Http(_) => Ok(Next::Request(Box::new(client), Site::Plain(bind.clone()))),
         // A TCP socket is never opened for it; were it, this is what an invalid route gets.
         CompiledApp::Udp(_) => Err(Turned::reset(client, Refusal::NoBackend)),
     };
     match result {
-        Ok(ready) => ready.start(connection, &bind.timeouts),
+        Ok(Next::Relay(ready)) => ready.start(connection, &bind.timeouts),
+        Ok(Next::Request(client, site)) => {
+            worker.spawn(http::serve(worker.clone(), connection, client, site));
+        }
         Err(Turned { client, reason, manner }) => {
             if let (Some(client), Manner::Reset) = (&client, manner) {
                 reset_on_close(client);
@@ -77,6 +85,15 @@ async fn serve(worker: Rc<Worker>, mut connection: Connection, client: TcpStream
             connection.refuse(reason);
         }
     }
+}
+
+/// How a connection goes on, in a task of its own: what came before needs more memory than what an
+/// idle connection may keep.
+enum Next {
+    /// Its bytes are relayed.
+    Relay(Ready),
+    /// Its request is yet to decide.
+    Request(Box<dyn Leg>, Site),
 }
 
 /// A client and the endpoint that takes it.
@@ -102,7 +119,7 @@ async fn plain(
     connection: &mut Connection,
     client: TcpStream,
     route: Option<&Arc<CompiledRoute>>,
-) -> Result<Ready, Turned> {
+) -> Result<Next, Turned> {
     let reached = async {
         let route = route.ok_or(Refusal::NoBackend)?;
         let backend = choose(worker, connection, route)?;
@@ -111,7 +128,8 @@ async fn plain(
     };
     match reached.await {
         Ok((route, reached)) => {
-            Ok(Ready { client: ClientStream::Plain(client), head: Vec::new(), route, reached })
+            let client = ClientStream::Plain(client);
+            Ok(Next::Relay(Ready { client, head: Vec::new(), route, reached }))
         }
         Err(reason) => Err(Turned::reset(client, reason)),
     }
@@ -123,7 +141,7 @@ async fn tls(
     connection: &mut Connection,
     mut client: TcpStream,
     app: &CompiledTls,
-) -> Result<Ready, Turned> {
+) -> Result<Next, Turned> {
     let Heard { head, offer } = match hear(worker, connection, &mut client).await {
         Ok(heard) => heard,
         Err(reason) => return Err(Turned::close(client, reason)),
@@ -138,6 +156,16 @@ async fn tls(
         CompiledMode::Passthrough => Mode::Passthrough,
         CompiledMode::Terminate(_) | CompiledMode::Unusable => Mode::Terminate,
     });
+    if let CompiledRoutes::Requests(_) = listener.routes {
+        let CompiledMode::Terminate(terminator) = &listener.mode else {
+            return Err(Turned::close(client, Refusal::Handshake));
+        };
+        let site = Site::Terminated(connection.bind(), listener.clone());
+        let (series, only) = (&listener.series, Offer::http());
+        let handshake =
+            Box::pin(terminate(worker, connection, terminator, series, client, head, &only));
+        return Ok(Next::Request(handshake.await?, site));
+    }
     let Some(route) = route else {
         return Err(Turned::close(client, unmatched));
     };
@@ -147,12 +175,12 @@ async fn tls(
     };
     match &listener.mode {
         CompiledMode::Passthrough => match connect(worker, connection, backend, None).await {
-            Ok(reached) => Ok(Ready {
+            Ok(reached) => Ok(Next::Relay(Ready {
                 client: ClientStream::Plain(client),
                 head,
                 route: route.clone(),
                 reached,
-            }),
+            })),
             Err(reason) => Err(Turned::reset(client, reason)),
         },
         CompiledMode::Terminate(terminator) => {
@@ -166,12 +194,12 @@ async fn tls(
                 Box::pin(terminate(worker, connection, terminator, series, client, head, &offer));
             let client = handshake.await?;
             match connect(worker, connection, backend, offer.agreed()).await {
-                Ok(reached) => Ok(Ready {
+                Ok(reached) => Ok(Next::Relay(Ready {
                     client: ClientStream::Terminated(client),
                     head: Vec::new(),
                     route: route.clone(),
                     reached,
-                }),
+                })),
                 Err(reason) => {
                     client.reset();
                     Err(Turned { client: None, reason, manner: Manner::Reset })
@@ -203,8 +231,7 @@ fn choose(
 }
 
 impl Ready {
-    /// Hands the connection to a relay, in a task of its own: what came before needs more memory
-    /// than what an idle connection may keep.
+    /// Hands the connection to a relay.
     fn start(self, connection: Connection, timeouts: &Timeouts) {
         let Self { client, head, route, reached } = self;
         let Reached { backend, lease, stream, took } = reached;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{ClientAuth, Limits, ListenerName, Route, ServerName, SniTable, Timeouts, TlsServer};
+use crate::{
+    ClientAuth, HttpTable, Limits, ListenerName, Route, ServerName, SniTable, Timeouts, TlsServer,
+};
 
 /// A port number that can be listened on: 1 to 65535.
 pub type Port = std::num::NonZeroU16;
@@ -75,6 +77,8 @@ pub enum App {
     Tls(TlsApp),
     /// Every flow takes the one route.
     Udp(UdpApp),
+    /// The request decides.
+    Http(HttpApp),
 }
 
 /// A TCP port with at most one route.
@@ -103,6 +107,24 @@ pub struct TlsApp {
     pub listeners: SniTable<Arc<TlsListener>>,
 }
 
+/// A port of which every connection carries one HTTP/1.1 request. One or more listeners share it,
+/// told apart by the host of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HttpApp {
+    /// Listeners by hostname: exact, then the longest wildcard, then the one without hostname.
+    pub listeners: SniTable<Arc<HttpListener>>,
+}
+
+/// One listener of an HTTP port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HttpListener {
+    /// Its name, for logs and metrics.
+    pub name: Arc<ListenerName>,
+    /// Routes by host and path. A request that finds none is answered with 404, without falling
+    /// through to a less specific listener.
+    pub routes: HttpTable<Arc<Route>>,
+}
+
 /// One listener of a TLS port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TlsListener {
@@ -110,9 +132,35 @@ pub struct TlsListener {
     pub name: Arc<ListenerName>,
     /// What happens to the TLS session.
     pub mode: TlsMode,
-    /// Routes by hostname, already cut to those this listener admits. The entry without hostname
-    /// is the TCPRoute fallback of a terminating listener; it also takes clients without SNI.
-    pub routes: SniTable<Arc<Route>>,
+    /// Where connections go.
+    pub routes: TlsRoutes,
+}
+
+/// How a connection of a TLS listener finds its route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsRoutes {
+    /// By the server name, already cut to those the listener admits. The entry without hostname is
+    /// the TCPRoute fallback of a terminating listener; it also takes clients without SNI.
+    Names(SniTable<Arc<Route>>),
+    /// HTTPS: by host and path of the one request that follows the handshake. Only where TLS ends.
+    Requests(HttpTable<Arc<Route>>),
+}
+
+impl Default for TlsRoutes {
+    fn default() -> Self {
+        Self::Names(SniTable::default())
+    }
+}
+
+impl TlsRoutes {
+    /// Every route, once for each place that names it.
+    pub fn values(&self) -> Vec<&Arc<Route>> {
+        match self {
+            Self::Names(routes) => routes.values().collect(),
+            Self::Requests(routes) => routes.values().collect(),
+        }
+    }
 }
 
 /// What happens to a TLS session.
@@ -132,7 +180,7 @@ pub struct TlsMatch<'a> {
     /// The listener that takes the connection.
     pub listener: &'a Arc<TlsListener>,
     /// Its route for this name; `None` closes the connection without falling through to a less
-    /// specific listener.
+    /// specific listener, unless a request is to decide.
     pub route: Option<&'a Arc<Route>>,
 }
 
@@ -141,7 +189,11 @@ impl TlsApp {
     /// hello without one. A `None` answer closes the connection.
     pub fn lookup(&self, name: Option<&ServerName>) -> Option<TlsMatch<'_>> {
         let listener = self.listeners.lookup(name)?;
-        Some(TlsMatch { listener, route: listener.routes.lookup(name) })
+        let route = match &listener.routes {
+            TlsRoutes::Names(routes) => routes.lookup(name),
+            TlsRoutes::Requests(_) => None,
+        };
+        Some(TlsMatch { listener, route })
     }
 }
 
@@ -162,6 +214,7 @@ impl Bind {
             App::Tcp(app) => vec![&app.listener],
             App::Udp(app) => vec![&app.listener],
             App::Tls(app) => app.listeners.values().map(|listener| &listener.name).collect(),
+            App::Http(app) => app.listeners.values().map(|listener| &listener.name).collect(),
         }
     }
 
@@ -171,6 +224,9 @@ impl Bind {
             App::Tcp(app) => app.route.iter().collect(),
             App::Udp(app) => app.route.iter().collect(),
             App::Tls(app) => {
+                app.listeners.values().flat_map(|listener| listener.routes.values()).collect()
+            }
+            App::Http(app) => {
                 app.listeners.values().flat_map(|listener| listener.routes.values()).collect()
             }
         }

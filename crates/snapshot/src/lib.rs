@@ -27,7 +27,10 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-pub use bind::{App, Bind, BindKey, Port, TcpApp, TlsApp, TlsListener, TlsMode, Transport, UdpApp};
+pub use bind::{
+    App, Bind, BindKey, HttpApp, HttpListener, Port, TcpApp, TlsApp, TlsListener, TlsMode,
+    TlsRoutes, Transport, UdpApp,
+};
 pub use cluster::{
     BackendTls, Cluster, ClusterKey, Endpoint, EndpointState, SubjectName, TrustRoots,
 };

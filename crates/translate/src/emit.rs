@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use snapshot::{
-    App, Bind, BindKey, Limits, Port, Snapshot, SniTable, Target, TcpApp, Timeouts, TlsApp,
-    TlsListener, TlsMode, TlsServer, Transport, UdpApp,
+    App, Bind, BindKey, HttpApp, HttpListener, HttpTable, Limits, Port, Route, Snapshot, SniTable,
+    Target, TcpApp, Timeouts, TlsApp, TlsListener, TlsMode, TlsRoutes, TlsServer, Transport,
+    UdpApp,
 };
 
 use crate::acceptance::{Acceptance, Role};
@@ -68,6 +69,7 @@ impl<'l, 'a> Emitter<'l, 'a> {
 
     fn add_group(&mut self, snapshot: &mut Snapshot, port: Port, group: &[&'l Listener<'a>]) {
         let mut tls_listeners = BTreeMap::new();
+        let mut http_listeners = BTreeMap::new();
         for listener in group {
             if self.acceptance.role(listener) != Role::Serves {
                 continue;
@@ -75,16 +77,20 @@ impl<'l, 'a> Emitter<'l, 'a> {
             let shared = match listener.protocol {
                 Some(Protocol::Tcp) => Some(Arc::new(bind(port, App::Tcp(self.tcp(listener))))),
                 Some(Protocol::Udp) => Some(Arc::new(bind(port, App::Udp(self.udp(listener))))),
-                Some(Protocol::Tls) | None => None,
-                // Not served yet: Programmed stays Pending.
-                Some(Protocol::Http | Protocol::Https) => continue,
+                Some(Protocol::Tls | Protocol::Https | Protocol::Http) | None => None,
             };
             for key in listener.binds() {
                 if snapshot.binds.contains_key(&key) {
                     continue;
                 }
                 let bind = shared.clone().unwrap_or_else(|| {
-                    Arc::new(bind(port, App::Tls(self.tls(&key, group, &mut tls_listeners))))
+                    let app = match listener.protocol {
+                        Some(Protocol::Http) => {
+                            App::Http(self.http(&key, group, &mut http_listeners))
+                        }
+                        _ => App::Tls(self.tls(&key, group, &mut tls_listeners)),
+                    };
+                    Arc::new(bind(port, app))
                 });
                 snapshot.binds.insert(key, bind);
             }
@@ -103,38 +109,73 @@ impl<'l, 'a> Emitter<'l, 'a> {
         UdpApp { listener: Arc::clone(&listener.name), route }
     }
 
-    /// Everything that answers at one TLS socket: of every Gateway that has the address, for a
-    /// connection reaches the most specific socket only.
+    /// Everything that answers at one TLS socket.
     fn tls(
         &mut self,
         key: &BindKey,
         group: &[&'l Listener<'a>],
         made: &mut BTreeMap<ListenerId, Arc<TlsListener>>,
     ) -> TlsApp {
+        let protocols = [Protocol::Tls, Protocol::Https];
+        let make = |emitter: &mut Self, listener: &'l _| {
+            let make = || Arc::new(emitter.tls_listener(listener));
+            Arc::clone(made.entry(listener.id).or_insert_with(make))
+        };
+        TlsApp { listeners: self.by_hostname(key, group, &protocols, make) }
+    }
+
+    /// Everything that answers at one HTTP socket.
+    fn http(
+        &mut self,
+        key: &BindKey,
+        group: &[&'l Listener<'a>],
+        made: &mut BTreeMap<ListenerId, Arc<HttpListener>>,
+    ) -> HttpApp {
+        let make = |emitter: &mut Self, listener: &'l Listener<'a>| {
+            let make = || {
+                let name = Arc::clone(&listener.name);
+                Arc::new(HttpListener { name, routes: emitter.requests(listener) })
+            };
+            Arc::clone(made.entry(listener.id).or_insert_with(make))
+        };
+        HttpApp { listeners: self.by_hostname(key, group, &[Protocol::Http], make) }
+    }
+
+    /// The listeners of every Gateway that has the address of a socket, for a connection reaches
+    /// the most specific socket only.
+    fn by_hostname<T>(
+        &mut self,
+        key: &BindKey,
+        group: &[&'l Listener<'a>],
+        protocols: &[Protocol],
+        mut make: impl FnMut(&mut Self, &'l Listener<'a>) -> T,
+    ) -> SniTable<T> {
         let mut listeners = SniTable::default();
         let here = |listener: &&&Listener<'_>| {
-            listener.protocol == Some(Protocol::Tls)
+            listener.protocol.is_some_and(|protocol| protocols.contains(&protocol))
                 && listener.gateway.addresses.include(key.address)
         };
-        for listener in group.iter().filter(here) {
+        for &listener in group.iter().filter(here) {
             let hostname = listener.hostname.as_ref().map(ToString::to_string);
             let is_served = self.acceptance.role(listener) == Role::Serves;
             if !is_served && listeners.contains(hostname.as_deref()) {
                 continue;
             }
-            let entry =
-                made.entry(listener.id).or_insert_with(|| Arc::new(self.tls_listener(listener)));
-            listeners.insert(hostname.as_deref(), Arc::clone(entry));
+            listeners.insert(hostname.as_deref(), make(self, listener));
         }
-        TlsApp { listeners }
+        listeners
     }
 
     fn tls_listener(&mut self, listener: &'l Listener<'a>) -> TlsListener {
         let name = Arc::clone(&listener.name);
         let Some((mode, hop)) = self.tls_mode(listener) else {
             // Without routes every connection is closed before any byte of a handshake.
-            return TlsListener { name, mode: TlsMode::Passthrough, routes: SniTable::default() };
+            return TlsListener { name, mode: TlsMode::Passthrough, routes: TlsRoutes::default() };
         };
+        if listener.protocol == Some(Protocol::Https) {
+            let routes = TlsRoutes::Requests(self.requests(listener));
+            return TlsListener { name, mode, routes };
+        }
         let mut routes = SniTable::default();
         if let Some(claim) = self.claim(listener) {
             for (hostname, route) in &claim.by_hostname {
@@ -146,7 +187,23 @@ impl<'l, 'a> Emitter<'l, 'a> {
                 routes.insert(None, route);
             }
         }
-        TlsListener { name, mode, routes }
+        TlsListener { name, mode, routes: TlsRoutes::Names(routes) }
+    }
+
+    /// Nothing for a listener that is not served: its requests are refused.
+    fn requests(&mut self, listener: &'l Listener<'a>) -> HttpTable<Arc<Route>> {
+        let mut routes = HttpTable::default();
+        let is_served = self.acceptance.role(listener) == Role::Serves;
+        let hop = Hop::InTheClear { gateway: listener.gateway.ordinal };
+        if let Some(claim) = self.claim(listener).filter(|_| is_served) {
+            for ((hostname, path), (route, rule)) in &claim.by_request {
+                if let Some(route) = self.targets.rule(*route, *rule, hop) {
+                    let hostname = hostname.as_ref().map(ToString::to_string);
+                    routes.insert(hostname.as_deref(), path, route);
+                }
+            }
+        }
+        routes
     }
 
     fn tls_mode(&self, listener: &Listener<'_>) -> Option<(TlsMode, Hop)> {
@@ -206,7 +263,7 @@ pub(crate) fn own_sockets(listeners: &[Listener<'_>], acceptance: &Acceptance) -
 fn bind(port: Port, app: App) -> Bind {
     let timeouts = match app {
         App::Udp(_) => Timeouts::for_udp_port(port.get()),
-        App::Tcp(_) | App::Tls(_) => Timeouts::default(),
+        App::Tcp(_) | App::Tls(_) | App::Http(_) => Timeouts::default(),
     };
     Bind { app, timeouts, limits: Limits::default() }
 }

@@ -2,8 +2,7 @@
 //! expect: a regression shows in a second and without a cluster.
 //!
 //! They are read from Go's module cache, where `go mod download` puts them; without Go and without
-//! a network the reason is printed and the suite counts as skipped. Tests that need an HTTP or HTTPS
-//! listener only as some listener are read as if they said TLS until HTTP is served.
+//! a network the reason is printed and the suite counts as skipped.
 
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -85,7 +84,8 @@ fn check(version: &str) -> String {
 fn translate(module: &Path, case: &expected::Case) -> Statuses {
     let read = |path: &str| fs::read_to_string(module.join(path)).expect("a manifest");
     let own = read(&format!("tests/{}.yaml", case.name));
-    let mut documents = documents(&read("base/manifests.yaml"), |kind| kind == "Service");
+    let mut documents =
+        documents(&read("base/manifests.yaml"), |kind| matches!(kind, "Service" | "Gateway"));
     documents.extend(self::documents(&own, |kind| {
         Kind::ALL.iter().any(|known| known.as_str() == kind)
             && !(case.without_grants && kind == "ReferenceGrant")
@@ -99,10 +99,7 @@ fn translate(module: &Path, case: &expected::Case) -> Statuses {
              tls.key: ${{base64:star.key}}"
         ));
     }
-    let mut text = documents.join("\n---\n").replace("{GATEWAY_CLASS_NAME}", "conformance");
-    if case.http_as_tls {
-        text = read_http_as_tls(&text);
-    }
+    let text = documents.join("\n---\n").replace("{GATEWAY_CLASS_NAME}", "conformance");
     let mut world = OwnedWorld::standalone(world::objects(&case.name, certificates::fill(&text)));
     // Every Gateway of the suite has an address of its own.
     let gateways = world.objects.gateways.keys().cloned();
@@ -131,24 +128,6 @@ fn documents(text: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
         kind.is_some_and(&is_wanted)
     };
     documents.into_iter().filter(kind).collect()
-}
-
-fn read_http_as_tls(text: &str) -> String {
-    let line = |line: &str| {
-        let indent = &line[..line.len() - line.trim_start().len()];
-        match line.trim_start().trim_start_matches("- ") {
-            "protocol: HTTP" => {
-                let before = &line[..line.len() - "protocol: HTTP".len()];
-                let beside = " ".repeat(before.len());
-                format!("{before}protocol: TLS\n{beside}tls: {{mode: Passthrough}}")
-            }
-            "protocol: HTTPS" => line.replace("HTTPS", "TLS"),
-            "kind: HTTPRoute" => line.replace("HTTPRoute", "TLSRoute"),
-            "tls:" => format!("{line}\n{indent}  mode: Terminate"),
-            _ => line.to_owned(),
-        }
-    };
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a line of the table holds; what was found if not.

@@ -47,7 +47,7 @@ pub(super) fn listeners(
 pub(super) fn certificates(snapshot: &Snapshot) -> Vec<(Arc<ListenerName>, String, i64)> {
     let tls = snapshot.binds.values().filter_map(|bind| match &bind.app {
         App::Tls(app) => Some(app),
-        App::Tcp(_) | App::Udp(_) => None,
+        App::Tcp(_) | App::Udp(_) | App::Http(_) => None,
     });
     let mut found: Vec<_> = tls
         .flat_map(|app| app.listeners.values())

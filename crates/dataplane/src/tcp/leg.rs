@@ -29,6 +29,27 @@ impl Leg for TcpStream {
     }
 }
 
+impl<L: Leg + ?Sized> Leg for Box<L> {
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_room(cx)
+    }
+
+    fn reset(&self) {
+        (**self).reset();
+    }
+}
+
+/// A stream whose first bytes were read before.
+impl<L: Leg> Leg for Rewind<L> {
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_ref().poll_room(cx)
+    }
+
+    fn reset(&self) {
+        self.get_ref().reset();
+    }
+}
+
 /// A client whose TLS session ends here.
 impl Leg for server::TlsStream<Rewind<TcpStream>> {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {

@@ -39,6 +39,12 @@ impl Offer {
         offer
     }
 
+    /// What to answer where requests are read: of a client's offer HTTP/1.1, and nothing else. A
+    /// client that offers other protocols only is refused by the TLS library (RFC 7301 §3.2).
+    pub fn http() -> Self {
+        Self::from_protocols(std::iter::once(&b"http/1.1"[..]))
+    }
+
     /// The protocol to agree on: the one offered, if it is the only one.
     pub fn agreed(&self) -> Option<&[u8]> {
         match self.protocols.as_slice() {

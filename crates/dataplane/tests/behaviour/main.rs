@@ -9,6 +9,7 @@ mod pki;
 mod schema;
 
 mod budgets;
+mod http;
 mod limits;
 mod observed;
 mod refusals;

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod child;
 pub mod tls;
+pub mod web;
 pub mod world;
 
 use std::io::Write;

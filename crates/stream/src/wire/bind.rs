@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
-use snapshot::{App, SniTable, TcpApp, TlsApp, TlsIdentity, TlsListener, TlsMode, UdpApp};
+use snapshot::{
+    App, HttpApp, HttpTable, PathMatch, SniTable, TcpApp, TlsApp, TlsIdentity, TlsListener,
+    TlsMode, TlsRoutes, UdpApp,
+};
 
 use super::pool::{self, Pool};
 use super::route::{Listener, Route};
@@ -27,7 +30,7 @@ pub(crate) struct Bind {
     /// Every set of TLS settings of the bind.
     #[prost(message, repeated, tag = "5")]
     servers: Vec<Server>,
-    #[prost(oneof = "Apps", tags = "10, 11, 12")]
+    #[prost(oneof = "Apps", tags = "10, 11, 12, 13")]
     app: Option<Apps>,
 }
 
@@ -40,6 +43,8 @@ pub(crate) enum Apps {
     Udp(Single),
     #[prost(message, tag = "12")]
     Tls(Tls),
+    #[prost(message, tag = "13")]
+    Http(Http),
 }
 
 /// A port with at most one route.
@@ -66,10 +71,14 @@ pub(crate) struct NamedListener {
     hostname: Option<String>,
     #[prost(message, optional, tag = "2")]
     name: Option<Listener>,
-    #[prost(oneof = "Mode", tags = "3, 4")]
+    #[prost(oneof = "Mode", tags = "3, 4, 6")]
     mode: Option<Mode>,
+    /// Unless requests decide.
     #[prost(message, repeated, tag = "5")]
     routes: Vec<NamedRoute>,
+    /// Where requests decide.
+    #[prost(message, repeated, tag = "7")]
+    requests: Vec<RequestRoute>,
 }
 
 /// What happens to the TLS session.
@@ -80,6 +89,9 @@ pub(crate) enum Mode {
     /// The place of the settings.
     #[prost(uint32, tag = "4")]
     Terminate(u32),
+    /// The same, and requests decide.
+    #[prost(uint32, tag = "6")]
+    Requests(u32),
 }
 
 /// A route under a hostname.
@@ -89,6 +101,46 @@ pub(crate) struct NamedRoute {
     hostname: Option<String>,
     #[prost(uint32, tag = "2")]
     route: u32,
+}
+
+/// A port whose connections carry one request each.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Http {
+    #[prost(message, repeated, tag = "1")]
+    listeners: Vec<HttpListener>,
+}
+
+/// One listener of it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct HttpListener {
+    /// Absent is every host.
+    #[prost(string, optional, tag = "1")]
+    hostname: Option<String>,
+    #[prost(message, optional, tag = "2")]
+    name: Option<Listener>,
+    #[prost(message, repeated, tag = "3")]
+    requests: Vec<RequestRoute>,
+}
+
+/// A route under a host and a path.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RequestRoute {
+    /// Absent is every host.
+    #[prost(string, optional, tag = "1")]
+    host: Option<String>,
+    #[prost(uint32, tag = "2")]
+    route: u32,
+    #[prost(oneof = "Path", tags = "3, 4")]
+    path: Option<Path>,
+}
+
+/// What a path must be like.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum Path {
+    #[prost(string, tag = "3")]
+    Exact(String),
+    #[prost(string, tag = "4")]
+    Prefix(String),
 }
 
 /// Deadlines.
@@ -134,7 +186,7 @@ pub(crate) struct Limits {
 /// The oldest schema that can say all of `bind`. What an older reader may overlook does not count.
 pub(crate) fn schema(bind: &snapshot::Bind) -> u32 {
     match &bind.app {
-        App::Tcp(_) | App::Udp(_) | App::Tls(_) => 1,
+        App::Tcp(_) | App::Udp(_) | App::Tls(_) | App::Http(_) => 1,
     }
 }
 
@@ -159,6 +211,7 @@ pub(crate) fn write(bind: &snapshot::Bind) -> Vec<u8> {
         App::Tcp(app) => Apps::Tcp(lists.single(&app.listener, app.route.as_ref())),
         App::Udp(app) => Apps::Udp(lists.single(&app.listener, app.route.as_ref())),
         App::Tls(app) => Apps::Tls(lists.tls(app)),
+        App::Http(app) => Apps::Http(lists.http(app)),
     };
     let message = Bind {
         timeouts: Some(Timeouts::of(&bind.timeouts)),
@@ -189,6 +242,7 @@ pub(crate) fn read(body: &[u8]) -> Result<snapshot::Bind, Malformed> {
             App::Udp(UdpApp { listener, route })
         }
         Apps::Tls(app) => App::Tls(lists.tls(app)?),
+        Apps::Http(app) => App::Http(lists.http(app)?),
     };
     let limits = required(message.limits, "bind.limits")?;
     Ok(snapshot::Bind {
@@ -216,23 +270,48 @@ impl Lists {
     }
 
     fn listener(&mut self, hostname: Option<String>, listener: &TlsListener) -> NamedListener {
-        let mode = match &listener.mode {
-            TlsMode::Passthrough => Mode::Passthrough(true),
+        let server = match &listener.mode {
+            TlsMode::Passthrough => None,
             TlsMode::Terminate(server) => {
-                let server = Server::of(server, &mut self.identities);
-                Mode::Terminate(self.servers.place(server))
+                Some(self.servers.place(Server::of(server, &mut self.identities)))
             }
         };
         let mut route = |(hostname, route): (Option<String>, &Arc<snapshot::Route>)| NamedRoute {
             hostname,
             route: self.routes.place(Route::of(route)),
         };
-        NamedListener {
+        let (routes, requests) = match &listener.routes {
+            TlsRoutes::Names(routes) => (routes.entries().map(&mut route).collect(), Vec::new()),
+            TlsRoutes::Requests(routes) => (Vec::new(), self.requests(routes)),
+        };
+        let mode = match (server, &listener.routes) {
+            (None, _) => Mode::Passthrough(true),
+            (Some(server), TlsRoutes::Names(_)) => Mode::Terminate(server),
+            (Some(server), TlsRoutes::Requests(_)) => Mode::Requests(server),
+        };
+        let name = Some(Listener::of(&listener.name));
+        NamedListener { hostname, name, mode: Some(mode), routes, requests }
+    }
+
+    fn http(&mut self, app: &HttpApp) -> Http {
+        let listeners = app.listeners.entries().map(|(hostname, listener)| HttpListener {
             hostname,
             name: Some(Listener::of(&listener.name)),
-            mode: Some(mode),
-            routes: listener.routes.entries().map(&mut route).collect(),
-        }
+            requests: self.requests(&listener.routes),
+        });
+        Http { listeners: listeners.collect() }
+    }
+
+    fn requests(&mut self, routes: &HttpTable<Arc<snapshot::Route>>) -> Vec<RequestRoute> {
+        let request = |(host, path, route): (_, _, &Arc<snapshot::Route>)| RequestRoute {
+            host,
+            route: self.routes.place(Route::of(route)),
+            path: Some(match path {
+                PathMatch::Exact(path) => Path::Exact(path.into()),
+                PathMatch::Prefix(path) => Path::Prefix(path.into()),
+            }),
+        };
+        routes.entries().map(request).collect()
     }
 }
 
@@ -249,23 +328,63 @@ impl Read {
     fn tls(&self, app: Tls) -> Result<TlsApp, Malformed> {
         let mut listeners = SniTable::default();
         for named in app.listeners {
-            let mode = match required(named.mode, "listener.mode")? {
+            let mode = match required(named.mode.as_ref(), "listener.mode")? {
                 Mode::Passthrough(true) => TlsMode::Passthrough,
                 Mode::Passthrough(false) => return Err(Malformed::Field("listener.mode")),
-                Mode::Terminate(place) => {
-                    TlsMode::Terminate(pool::at(&self.servers, place, "listener.tls")?)
+                Mode::Terminate(place) | Mode::Requests(place) => {
+                    TlsMode::Terminate(pool::at(&self.servers, *place, "listener.tls")?)
                 }
             };
-            let mut routes = SniTable::default();
-            for named in named.routes {
-                let route = pool::at(&self.routes, named.route, "listener.route")?;
-                add(&mut routes, named.hostname.as_deref(), route)?;
-            }
+            let routes = match named.mode {
+                Some(Mode::Requests(_)) => TlsRoutes::Requests(self.requests(named.requests)?),
+                _ => TlsRoutes::Names(self.names(named.routes)?),
+            };
             let name = required(named.name, "listener.name")?.read();
             let listener = Arc::new(TlsListener { name, mode, routes });
             add(&mut listeners, named.hostname.as_deref(), listener)?;
         }
         Ok(TlsApp { listeners })
+    }
+
+    fn names(&self, named: Vec<NamedRoute>) -> Result<SniTable<Arc<snapshot::Route>>, Malformed> {
+        let mut routes = SniTable::default();
+        for named in named {
+            let route = pool::at(&self.routes, named.route, "listener.route")?;
+            add(&mut routes, named.hostname.as_deref(), route)?;
+        }
+        Ok(routes)
+    }
+
+    fn http(&self, app: Http) -> Result<HttpApp, Malformed> {
+        let mut listeners = SniTable::default();
+        for named in app.listeners {
+            let name = required(named.name, "listener.name")?.read();
+            let routes = self.requests(named.requests)?;
+            let listener = Arc::new(snapshot::HttpListener { name, routes });
+            add(&mut listeners, named.hostname.as_deref(), listener)?;
+        }
+        Ok(HttpApp { listeners })
+    }
+
+    fn requests(
+        &self,
+        requests: Vec<RequestRoute>,
+    ) -> Result<HttpTable<Arc<snapshot::Route>>, Malformed> {
+        let mut routes = HttpTable::default();
+        let count = requests.len();
+        for request in requests {
+            let path = match required(request.path, "request.path")? {
+                Path::Exact(path) => PathMatch::Exact(path.into()),
+                Path::Prefix(path) => PathMatch::Prefix(path.into()),
+            };
+            let route = pool::at(&self.routes, request.route, "request.route")?;
+            routes.insert(request.host.as_deref(), &path, route);
+        }
+        // One that stands twice, or at no host name, is missing now.
+        if routes.values().count() != count {
+            return Err(Malformed::Field("request"));
+        }
+        Ok(routes)
     }
 }
 

@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use snapshot::tls::PrivateKey;
 use snapshot::{
     App, BackendName, BackendTls, Bind, BindKey, ClientAuth, Cluster, ClusterKey, Endpoint,
-    EndpointState, Limits, ListenerName, Port, Rejection, Route, RouteName, Snapshot, SniTable,
-    SubjectName, Target, TcpApp, Timeouts, TlsApp, TlsIdentity, TlsListener, TlsMode, TlsServer,
-    Transport, TrustRoots, UdpApp, Weighted,
+    EndpointState, HttpApp, HttpListener, HttpTable, Limits, ListenerName, PathMatch, Port,
+    Rejection, Route, RouteName, Snapshot, SniTable, SubjectName, Target, TcpApp, Timeouts, TlsApp,
+    TlsIdentity, TlsListener, TlsMode, TlsRoutes, TlsServer, Transport, TrustRoots, UdpApp,
+    Weighted,
 };
 
 /// Any snapshot: few keys, so that two of them have some in common.
@@ -173,6 +174,21 @@ fn tables<T: std::fmt::Debug + Clone>(
     })
 }
 
+fn requests() -> impl Strategy<Value = Option<HttpTable<Arc<Route>>>> {
+    let hostname = option::of(prop_oneof!["[a-c]{1,2}\\.test", "\\*\\.[a-c]\\.test"]);
+    let path = prop_oneof![
+        "/[a-c/]{0,3}".prop_map(|path| PathMatch::Exact(path.into())),
+        "/[a-c/]{0,3}".prop_map(|path| PathMatch::prefix(&path)),
+    ];
+    option::of(vec((hostname, path, routes()), 0..4).prop_map(|entries| {
+        let mut table = HttpTable::default();
+        for (hostname, path, route) in entries {
+            table.insert(hostname.as_deref(), &path, route);
+        }
+        table
+    }))
+}
+
 fn spans() -> impl Strategy<Value = Duration> {
     (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos))
 }
@@ -183,12 +199,23 @@ fn binds() -> impl Strategy<Value = Bind> {
         Just(TlsMode::Passthrough),
         servers().prop_map(|server| TlsMode::Terminate(Arc::new(server)))
     ];
-    let listener = (listener_names(), mode, tables(routes()))
-        .prop_map(|(name, mode, routes)| Arc::new(TlsListener { name, mode, routes }));
+    let listener = (listener_names(), mode, tables(routes()), requests()).prop_map(
+        |(name, mode, names, requests)| {
+            let routes = match (&mode, requests) {
+                (TlsMode::Terminate(_), Some(requests)) => TlsRoutes::Requests(requests),
+                _ => TlsRoutes::Names(names),
+            };
+            Arc::new(TlsListener { name, mode, routes })
+        },
+    );
+    let http_listener = (listener_names(), requests()).prop_map(|(name, routes)| {
+        Arc::new(HttpListener { name, routes: routes.unwrap_or_default() })
+    });
     let app = prop_oneof![
         single().prop_map(|(listener, route)| App::Tcp(TcpApp { listener, route })),
         single().prop_map(|(listener, route)| App::Udp(UdpApp { listener, route })),
         tables(listener).prop_map(|listeners| App::Tls(TlsApp { listeners })),
+        tables(http_listener).prop_map(|listeners| App::Http(HttpApp { listeners })),
     ];
     let timeouts = (spans(), option::of(spans())).prop_map(|(hello, idle)| Timeouts {
         hello,

@@ -10,7 +10,7 @@ use super::{Cause, Condition, ListenerStatus, Outcome};
 use crate::acceptance::Role;
 use crate::hostnames::overlap;
 use crate::listeners::tls::Tls;
-use crate::listeners::{Listener, ListenerId, Protocol};
+use crate::listeners::{Listener, ListenerId};
 
 /// Of all listeners.
 pub(super) fn statuses(outcome: &Outcome<'_, '_>) -> BTreeMap<ListenerId, ListenerStatus> {
@@ -79,9 +79,6 @@ fn programmed(
     }
     if outcome.acceptance.role(listener) != Role::Serves {
         return no(Reason::Invalid, why_not_served(listener, outcome));
-    }
-    if matches!(listener.protocol, Some(Protocol::Http | Protocol::Https)) {
-        return no(Reason::Pending, "no data plane serves HTTP yet");
     }
     let Some(report) = outcome.world.applied.get(&listener.gateway.proxy) else {
         return no(Reason::Pending, "the data plane has not answered yet");

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use snapshot::{
-    App, Bind, Cluster, ListenerName, Route, Snapshot, SniTable, SubjectName, Target, Timeouts,
-    TlsListener, TlsMode,
+    App, Bind, Cluster, HttpTable, ListenerName, PathMatch, Route, Snapshot, SniTable, SubjectName,
+    Target, Timeouts, TlsListener, TlsMode, TlsRoutes,
 };
 use translate::parameters::Parameters;
 use translate::status::{Condition, ListenerStatus, RouteStatus};
@@ -192,6 +193,10 @@ fn bind(bind: &Bind) -> Value {
             json!({"listener": listener_name(&app.listener), "route": app.route.as_deref().map(route)})
         }
         App::Tls(app) => by_hostname(&app.listeners, |listener| tls_listener(listener)),
+        App::Http(app) => by_hostname(
+            &app.listeners,
+            |listener| json!({"listener": listener_name(&listener.name), "requests": requests(&listener.routes)}),
+        ),
     };
     if bind.timeouts != Timeouts::default()
         && let Value::Object(fields) = &mut value
@@ -229,11 +234,23 @@ fn tls_listener(listener: &TlsListener) -> Value {
             })
         }
     };
-    json!({
-        "listener": listener_name(&listener.name),
-        "mode": mode,
-        "routes": by_hostname(&listener.routes, |entry| route(entry)),
-    })
+    let (key, routes) = match &listener.routes {
+        TlsRoutes::Names(routes) => ("routes", by_hostname(routes, |entry| route(entry))),
+        TlsRoutes::Requests(routes) => ("requests", requests(routes)),
+    };
+    json!({"listener": listener_name(&listener.name), "mode": mode, key: routes})
+}
+
+fn requests(routes: &HttpTable<Arc<Route>>) -> Value {
+    let entry = |(host, path, to): (Option<String>, PathMatch, &Arc<Route>)| {
+        let host = host.unwrap_or_else(|| "any".to_owned());
+        let path = match path {
+            PathMatch::Exact(path) => format!("={path}"),
+            PathMatch::Prefix(path) => format!("{path}/*"),
+        };
+        (format!("{host} {path}"), route(to))
+    };
+    Value::Object(routes.entries().map(entry).collect())
 }
 
 fn route(route: &Route) -> Value {

@@ -9,8 +9,6 @@ pub(crate) struct Case {
     only: Option<String>,
     /// Whether the ReferenceGrants are taken away.
     pub(crate) without_grants: bool,
-    /// Whether HTTP and HTTPS listeners stand for any listener.
-    pub(crate) http_as_tls: bool,
     /// What the test itself adds to it.
     pub(crate) more: String,
     /// Kind, name and check of each expectation.
@@ -50,7 +48,6 @@ fn head(line: &str) -> Case {
     for flag in flags.trim_end_matches(']').split(", ").filter(|flag| !flag.is_empty()) {
         match flag {
             "without grants" => case.without_grants = true,
-            "HTTP as TLS" => case.http_as_tls = true,
             minor => case.only = Some(minor.to_owned()),
         }
     }

@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use snapshot::{
     App, BackendTls, BindKey, Cluster, ClusterKey, Route, Snapshot, SniTable, TlsApp, TlsIdentity,
-    TlsListener, TlsMode, TlsServer, TrustRoots,
+    TlsListener, TlsMode, TlsRoutes, TlsServer, TrustRoots,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,7 +21,7 @@ use crate::pki::{Authority, chain, key};
 /// A hostname as manifests have it, and what stands there.
 pub type Named<T> = (Option<&'static str>, T);
 
-fn table<T>(entries: Vec<Named<T>>) -> SniTable<T> {
+pub fn table<T>(entries: Vec<Named<T>>) -> SniTable<T> {
     let mut table = SniTable::default();
     for (hostname, value) in entries {
         assert!(table.insert(hostname, value).is_none(), "{hostname:?} twice");
@@ -31,7 +31,7 @@ fn table<T>(entries: Vec<Named<T>>) -> SniTable<T> {
 
 /// A listener that passes TLS through.
 pub fn passthrough(name: &str, routes: Vec<Named<Arc<Route>>>) -> Arc<TlsListener> {
-    let (name, routes) = (listener(name, "TLS"), table(routes));
+    let (name, routes) = (listener(name, "TLS"), TlsRoutes::Names(table(routes)));
     Arc::new(TlsListener { name, mode: TlsMode::Passthrough, routes })
 }
 
@@ -41,7 +41,7 @@ pub fn terminating(
     server: TlsServer,
     routes: Vec<Named<Arc<Route>>>,
 ) -> Arc<TlsListener> {
-    let (name, routes) = (listener(name, "TLS"), table(routes));
+    let (name, routes) = (listener(name, "TLS"), TlsRoutes::Names(table(routes)));
     Arc::new(TlsListener { name, mode: TlsMode::Terminate(Arc::new(server)), routes })
 }
 

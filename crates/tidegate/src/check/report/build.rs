@@ -7,7 +7,9 @@ use std::sync::Arc;
 use controlplane::conditions::{self, Placed};
 use controlplane::{Loaded, Problem};
 use gwapi::{Kind, Listener, ObjectKey, ObjectRef};
-use snapshot::{App, BindKey, EndpointState, ListenerName, Route, Snapshot, Target, Weighted};
+use snapshot::{
+    App, BindKey, EndpointState, ListenerName, Route, Snapshot, Target, TlsRoutes, Weighted,
+};
 use translate::status::{Condition, ListenerStatus, RouteStatus};
 use translate::{Finding, Proxy, Severity, Translation};
 
@@ -299,26 +301,47 @@ fn routes(snapshot: &Snapshot) -> BTreeMap<&ListenerName, Vec<RouteReport>> {
             App::Tls(app) => {
                 for listener in app.listeners.values() {
                     let used = used.entry(&listener.name).or_default();
-                    used.extend(listener.routes.entries().map(|(hostname, route)| {
-                        (route, hostname.into_iter().collect::<BTreeSet<_>>())
-                    }));
+                    match &listener.routes {
+                        TlsRoutes::Names(routes) => {
+                            used.extend(routes.entries().map(|(host, route)| at(host, route)));
+                        }
+                        TlsRoutes::Requests(routes) => {
+                            used.extend(routes.entries().map(|(host, _, route)| at(host, route)));
+                        }
+                    }
+                }
+            }
+            App::Http(app) => {
+                for listener in app.listeners.values() {
+                    let entries = listener.routes.entries();
+                    let entries = entries.map(|(host, _, route)| at(host, route));
+                    used.entry(&listener.name).or_default().extend(entries);
                 }
             }
         }
     }
     let report = |(listener, used): (_, Vec<Used<'_>>)| {
-        let mut by_name: BTreeMap<_, Used<'_>> = BTreeMap::new();
+        // Each rule of a route is a route of the snapshot, under the same name.
+        let mut by_name: BTreeMap<_, (Vec<&Arc<Route>>, BTreeSet<String>)> = BTreeMap::new();
         for (route, hostnames) in used {
-            by_name.entry(&route.name).or_insert((route, BTreeSet::new())).1.extend(hostnames);
+            let (rules, all) = by_name.entry(&route.name).or_default();
+            if !rules.contains(&route) {
+                rules.push(route);
+            }
+            all.extend(hostnames);
         }
-        let routes = by_name.into_values().map(|(route, hostnames)| RouteReport {
-            route: format!("{} {}/{}", route.name.kind, route.name.namespace, route.name.name),
+        let routes = by_name.into_iter().map(|(name, (rules, hostnames))| RouteReport {
+            route: format!("{} {}/{}", name.kind, name.namespace, name.name),
             hostnames: hostnames.into_iter().collect(),
-            backends: backends(route, snapshot),
+            backends: rules.iter().flat_map(|route| backends(route, snapshot)).collect(),
         });
         (listener, routes.collect())
     };
     used.into_iter().map(report).collect()
+}
+
+fn at(hostname: Option<String>, route: &Arc<Route>) -> Used<'_> {
+    (route, hostname.into_iter().collect())
 }
 
 fn plain(route: &Option<Arc<Route>>) -> Option<Used<'_>> {
