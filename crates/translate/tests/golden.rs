@@ -8,6 +8,7 @@
 //!   instead of having bound everything (`Missing` for no word on one socket);
 //! - `# own: 127.0.0.1 ::1`: the addresses of the standalone process;
 //! - `# services: edge/l4=203.0.113.7,198.51.100.1`: a cluster, and what its Services were given;
+//! - `# problem: TEXT`: what keeps those Services or their proxies away;
 //! - `# trust: tenants` or `operator`: who wrote the EndpointSlices;
 //! - `# names: db.internal=10.0.0.7`: what DNS names resolve to;
 //! - `# now: 1900000000`: the wall clock;
@@ -89,6 +90,12 @@ fn translate(name: &str, text: &str) -> translate::Translation {
                 world.services = Some(words(value, service).into_iter().collect());
                 world.settings.trust_endpoints = false;
                 world.settings.bundle_version = Some("v1.7.0".to_owned());
+            }
+            ("problem", value) => {
+                for service in world.services.iter_mut().flat_map(|services| services.values_mut())
+                {
+                    service.problems.push(value.to_owned());
+                }
             }
             ("trust", value) => world.settings.trust_endpoints = value == "operator",
             ("names", value) => {
