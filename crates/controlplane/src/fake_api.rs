@@ -175,6 +175,8 @@ impl State {
             },
             Method::POST => self.create(call),
             Method::PUT => self.replace(call),
+            // Only what is applied says what it is.
+            Method::PATCH if call.body["apiVersion"].is_null() => self.merge(call),
             Method::PATCH => self.apply(call),
             Method::DELETE => self.remove(call),
             _ => refusal(405, "not known to the test"),
@@ -238,6 +240,23 @@ impl State {
             if next == current {
                 return response(StatusCode::OK, &current);
             }
+        }
+        let stored = self.store(&call.path, next);
+        response(StatusCode::OK, &stored)
+    }
+
+    /// A merge patch of metadata.
+    fn merge(&mut self, call: &Call) -> Response<Body> {
+        let Some(mut next) = self.objects.get(&call.path).cloned() else {
+            return refusal(404, "not found");
+        };
+        let fields = call.body["metadata"].as_object().cloned().unwrap_or_default();
+        let version = fields.get("resourceVersion").filter(|version| !version.is_null());
+        if version.is_some_and(|version| *version != next["metadata"]["resourceVersion"]) {
+            return refusal(409, "the object has been modified");
+        }
+        for (name, value) in fields {
+            next["metadata"][name] = value;
         }
         let stored = self.store(&call.path, next);
         response(StatusCode::OK, &stored)

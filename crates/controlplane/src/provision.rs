@@ -3,13 +3,14 @@
 //!
 //! [`desired`] says what has to be there, `plan` which requests that takes, [`addresses`] what came
 //! of it; all of that is pure. `apply` makes one request; this file makes them in turn, and tries
-//! again what failed.
+//! again what failed. `finalizer` keeps classes that are in use.
 
 mod addresses;
 mod apply;
 mod deployment;
 mod desired;
 mod differs;
+mod finalizer;
 mod memory;
 mod names;
 mod plan;
@@ -33,6 +34,8 @@ use self::apply::Outcome;
 pub use self::deployment::AUDIENCE;
 pub use self::desired::{APPLIED_ANNOTATION, CONTROLLER_ANNOTATION, LiveServices, Wanted, desired};
 use self::differs::differs;
+use self::finalizer::Classes;
+pub use self::finalizer::FINALIZER;
 use self::memory::Memory;
 use self::plan::{Plan, Step, World, plan};
 pub use self::service::Live;
@@ -63,6 +66,8 @@ pub struct ProxySettings {
     pub controller: String,
     /// The name in its certificate.
     pub server_name: String,
+    /// Whether all namespaces are read. Only then is it known that no Gateway uses a class.
+    pub reads_all_namespaces: bool,
 }
 
 /// Provisions until one of the inputs ends. `authority` is the PEM that proxies prove the
@@ -75,7 +80,7 @@ pub async fn run(
     mut term: Term,
     problems: watch::Sender<Arc<Problems>>,
 ) {
-    let mut memory = Memory::default();
+    let (mut memory, mut classes) = (Memory::default(), Classes::default());
     loop {
         let view = Arc::clone(&views.borrow_and_update());
         let bundle = authority.borrow_and_update().clone();
@@ -86,12 +91,15 @@ pub async fn run(
                 *told = Arc::new(found);
                 differs
             });
+            if settings.reads_all_namespaces && term.leads() {
+                classes.round(&client, &view.loaded.objects, &settings.controller_name).await;
+            }
         } else {
             // Another leader may do otherwise: what was known is worth nothing then.
-            memory = Memory::default();
+            (memory, classes) = (Memory::default(), Classes::default());
         }
         sleep(APART).await;
-        let again = memory.next();
+        let again = memory.next().into_iter().chain(classes.next()).min();
         let ended = tokio::select! {
             changed = views.changed() => changed.is_err(),
             changed = authority.changed() => changed.is_err(),

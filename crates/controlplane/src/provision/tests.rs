@@ -38,6 +38,7 @@ pub(super) fn settings() -> ProxySettings {
         image: "tidegate/tidegate:0.1.0".to_owned(),
         controller: "tidegate-controller.tidegate.svc:18000".to_owned(),
         server_name: "tidegate-controller.tidegate.svc".to_owned(),
+        reads_all_namespaces: true,
     }
 }
 

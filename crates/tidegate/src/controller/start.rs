@@ -130,6 +130,7 @@ pub(super) fn start(args: &ControllerArgs) -> Result<Exit, StartError> {
             image: args.proxy_image.clone(),
             controller: args.advertise.clone(),
             server_name: name,
+            reads_all_namespaces: args.watch_namespace.is_empty(),
         },
         authority,
         loaded,
