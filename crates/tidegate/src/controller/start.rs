@@ -10,6 +10,7 @@ use std::time::Duration;
 use controlplane::Loaded;
 use controlplane::ca::{self, CaConfig};
 use controlplane::cluster::{self, ClusterView, Inputs, Outputs};
+use controlplane::events::{self, Reporter};
 use controlplane::identity::Identities;
 use controlplane::leader::{self, LeaseConfig, Office, Term, term};
 use controlplane::metrics::certificates::CertificateTimes;
@@ -125,6 +126,7 @@ pub(super) fn start(args: &ControllerArgs) -> Result<Exit, StartError> {
     let control = Control {
         config,
         scope: scope(&args.watch_namespace),
+        instance: host,
         proxies: ProxySettings {
             controller_name: gwapi::CONTROLLER_NAME.to_owned(),
             image: args.proxy_image.clone(),
@@ -251,6 +253,8 @@ impl Streaming {
 struct Control {
     config: Config,
     scope: Scope,
+    /// The name of this replica.
+    instance: String,
     proxies: ProxySettings,
     authority: watch::Receiver<String>,
     loaded: watch::Sender<Arc<Loaded>>,
@@ -283,6 +287,8 @@ impl Control {
         let (problems, known_problems) = watch::channel(Arc::default());
         let inputs =
             Inputs { loaded: self.objects, answers: self.answers, problems: known_problems };
+        let reporter =
+            Reporter { controller: settings.controller_name.clone(), instance: self.instance };
         let outputs = Outputs { feeds: self.feeds, view: self.view };
         let (desired, wanted) = watch::channel(Arc::new(Desired::default()));
         tokio::join!(
@@ -290,10 +296,11 @@ impl Control {
             status::writer::run(
                 client.clone(),
                 settings.controller_name.clone(),
-                wanted,
+                wanted.clone(),
                 self.term.clone(),
                 self.writes,
             ),
+            events::run(client.clone(), reporter, wanted, self.term.clone()),
             cluster_source::follow(client.clone(), self.scope, self.loaded, self.health),
             cluster::run(settings, inputs, outputs, self.counters),
             provision::run(client, self.proxies, self.views, self.authority, self.term, problems),
