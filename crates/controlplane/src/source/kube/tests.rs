@@ -4,3 +4,5 @@ mod api;
 mod faults;
 mod harness;
 mod honest;
+mod oddities;
+mod random;

@@ -73,9 +73,9 @@ type Liar = dyn Fn(&Call) -> Option<Lie> + Send;
 struct Store {
     revision: u64,
     /// By plural, namespace and name.
-    objects: BTreeMap<(String, String, String), Value>,
+    objects: Arc<BTreeMap<(String, String, String), Value>>,
     /// What happened, by version: plural, type, object.
-    history: BTreeMap<u64, (String, &'static str, Value)>,
+    history: Arc<BTreeMap<u64, (String, &'static str, Value)>>,
     /// Watches and pages from before this version have expired.
     compacted: u64,
 }
@@ -225,9 +225,10 @@ impl Api {
             object["metadata"]["namespace"] = namespace.into();
         }
         object["metadata"]["resourceVersion"] = revision.to_string().into();
-        let is_new = state.store.objects.insert(key, object.clone()).is_none();
+        let is_new = Arc::make_mut(&mut state.store.objects).insert(key, object.clone()).is_none();
         let r#type = if is_new { "ADDED" } else { "MODIFIED" };
-        state.store.history.insert(revision, (plural.to_owned(), r#type, object));
+        Arc::make_mut(&mut state.store.history)
+            .insert(revision, (plural.to_owned(), r#type, object));
     }
 
     pub(crate) fn delete(&self, plural: &str, namespace: &str, name: &str) {
@@ -236,9 +237,10 @@ impl Api {
             state.store.revision += 1;
             let revision = state.store.revision;
             let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
-            let mut object = state.store.objects.remove(&key).expect("there");
+            let mut object = Arc::make_mut(&mut state.store.objects).remove(&key).expect("there");
             object["metadata"]["resourceVersion"] = revision.to_string().into();
-            state.store.history.insert(revision, (plural.to_owned(), "DELETED", object));
+            Arc::make_mut(&mut state.store.history)
+                .insert(revision, (plural.to_owned(), "DELETED", object));
         }
         self.news.send_modify(|news| *news += 1);
     }
@@ -248,6 +250,15 @@ impl Api {
         let state = self.state();
         let asked = |call: &&Call| call.verb == verb && call.what == what;
         state.calls.iter().filter(asked).cloned().collect()
+    }
+
+    pub(crate) fn has(&self, plural: &str, namespace: &str, name: &str) -> bool {
+        let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
+        self.state().store.objects.contains_key(&key)
+    }
+
+    pub(crate) fn has_saved(&self) -> bool {
+        self.state().stale.revision > 0
     }
 
     /// Every object of a kind.
@@ -338,10 +349,10 @@ impl Api {
             && let Some((last, _)) = items.last()
         {
             metadata["continue"] = format!("{}/{}", store.revision, place(last)).into();
+            state.snapshots.insert(store.revision, store.clone());
         }
         let items: Vec<_> = items.into_iter().map(|(_, object)| object.clone()).collect();
         let body = json!({"kind": "List", "metadata": metadata, "items": items}).to_string();
-        state.snapshots.insert(store.revision, store);
         whole(200, body.into_bytes())
     }
 
@@ -422,9 +433,14 @@ impl Watcher {
                 () = sleep_until(self.end) => return None,
                 () = sleep_until(self.bookmark_due), if self.bookmark_due < self.end => {
                     self.bookmark_due = self.end;
+                    // No bookmark says more than what has been told.
+                    if let Some(line) = self.event() {
+                        return Some(line);
+                    }
                     if self.api.state().bookmarks {
                         let version = self.api.revision().to_string();
-                        let line = json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}});
+                        let object = json!({"metadata": {"resourceVersion": version}});
+                        let line = json!({"type": "BOOKMARK", "object": object});
                         return Some(format!("{line}\n").into_bytes());
                     }
                 }

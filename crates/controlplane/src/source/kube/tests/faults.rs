@@ -12,10 +12,10 @@ use crate::source::kube::health::Relist;
 use crate::source::kube::topic::{Topic, WatchId};
 
 /// The promise.
-const CONVERGED: Duration = seconds(75);
+pub(crate) const CONVERGED: Duration = seconds(75);
 
 /// A synced source with a few routes.
-async fn synced(api: &Api) -> Source {
+pub(crate) async fn synced(api: &Api) -> Source {
     for index in 0..3 {
         api.put("tcproutes", "db", &format!("route-{index}"), route("pg"));
     }
@@ -25,7 +25,7 @@ async fn synced(api: &Api) -> Source {
 }
 
 /// Changes a route, makes one and removes one.
-fn shuffle(api: &Api) {
+pub(crate) fn shuffle(api: &Api) {
     let left = api.objects("tcproutes");
     let name = left[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     api.delete("tcproutes", "db", &name);
@@ -33,11 +33,11 @@ fn shuffle(api: &Api) {
     api.put("tcproutes", "db", "route-2", route(&name));
 }
 
-fn on(verb: Verb, lie: Lie) -> impl Fn(&Call) -> Option<Lie> + Send + 'static {
+pub(crate) fn on(verb: Verb, lie: Lie) -> impl Fn(&Call) -> Option<Lie> + Send + 'static {
     move |call| (call.what == "tcproutes" && call.verb == verb).then(|| lie.clone())
 }
 
-fn relists(source: &Source, reason: Relist) -> u64 {
+pub(crate) fn relists(source: &Source, reason: Relist) -> u64 {
     let id = WatchId { topic: Topic::Read(gwapi::Kind::TcpRoute), namespace: None };
     source.health.borrow().watches[&id].relists[reason as usize]
 }

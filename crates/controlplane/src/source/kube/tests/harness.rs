@@ -83,7 +83,7 @@ impl Source {
                 "after {within:?} not as in the API: {wrong:?}\n{:#?}",
                 self.health.borrow()
             );
-            sleep(Duration::from_millis(50)).await;
+            sleep(within / 1000).await;
         }
     }
 
@@ -121,4 +121,13 @@ pub(crate) const fn seconds(seconds: u64) -> Duration {
 
 pub(crate) fn route(backend: &str) -> serde_json::Value {
     serde_json::json!({"spec": {"rules": [{"backendRefs": [{"name": backend, "port": 1}]}]}})
+}
+
+pub(crate) fn gateway(secret: &str) -> serde_json::Value {
+    serde_json::json!({"spec": {"gatewayClassName": "tidegate", "listeners": [{"name": "tls", "port": 443,
+        "protocol": "TLS", "tls": {"certificateRefs": [{"name": secret}]}}]}})
+}
+
+pub(crate) fn secret(value: &str) -> serde_json::Value {
+    serde_json::json!({"type": "kubernetes.io/tls", "data": {"tls.crt": value, "tls.key": value}})
 }

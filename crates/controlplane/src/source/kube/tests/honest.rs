@@ -7,18 +7,9 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::api::{Api, Verb};
-use super::harness::{Source, route, seconds};
+use super::harness::{Source, gateway, route, seconds, secret};
 use crate::owned::OwnedKind;
 use crate::source::kube::Scope;
-
-fn gateway(secret: &str) -> serde_json::Value {
-    json!({"spec": {"gatewayClassName": "tidegate", "listeners": [{"name": "tls", "port": 443,
-        "protocol": "TLS", "tls": {"certificateRefs": [{"name": secret}]}}]}})
-}
-
-fn secret(value: &str) -> serde_json::Value {
-    json!({"type": "kubernetes.io/tls", "data": {"tls.crt": value, "tls.key": value}})
-}
 
 #[tokio::test(start_paused = true)]
 async fn everything_is_there_at_once_and_not_before_it_is_complete() {
