@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::bytes::Bytes;
 use random::{keys, snapshots, unshared};
-use snapshot::{ApplyReport, BindState, Snapshot};
+use snapshot::{ApplyReport, BindState, Snapshot, Target};
 use stream::adopt::{Served, adopt};
 use stream::client::{Follower, Received};
 use stream::delta::{self, Mismatch, apply, delta};
@@ -127,6 +127,45 @@ proptest! {
         is_refused(holding(&a), full.slice(..at.index(full.len())));
         let step = step(&a, &b);
         is_refused(holding(&a), step.slice(..at.index(step.len())));
+    }
+
+    // The hash covers the bytes of a body, whatever they are: these get through to its reader.
+    #[test]
+    fn a_damaged_body_is_refused_alone_or_means_what_it_says(
+        a in snapshots(), b in snapshots(), at in any::<[Index; 4]>(), bytes in any::<[u8; 4]>(),
+        cut in any::<Index>(), is_cut in any::<bool>(),
+    ) {
+        let damage = |body: &[u8]| {
+            let mut body = body.to_vec();
+            for (at, byte) in at.iter().zip(bytes) {
+                if !body.is_empty() {
+                    let at = at.index(body.len());
+                    body[at] = byte;
+                }
+            }
+            body.truncate(if is_cut { cut.index(body.len() + 1) } else { body.len() });
+            body
+        };
+        let mut next = pack(&b, None);
+        for (key, part) in next.clone().binds() {
+            next = next.with_bind(*key, part.schema(), damage(part.body()));
+        }
+        for (key, part) in next.clone().clusters() {
+            next = next.with_cluster(key.clone(), part.schema(), damage(part.body()));
+        }
+        let before = adopt(&Served::default(), &pack(&a, None), SCHEMA);
+        let after = adopt(&before, &next, SCHEMA);
+        for (key, bind) in &after.snapshot.binds {
+            for share in bind.routes().into_iter().flat_map(|route| &route.targets) {
+                if let Target::Cluster(name) = &share.target {
+                    prop_assert!(after.snapshot.clusters.contains_key(name), "{}: {}", key, name);
+                }
+            }
+        }
+        // What was understood survives another journey.
+        let again = adopt(&Served::default(), &pack(&after.snapshot, None), SCHEMA);
+        prop_assert_eq!(again.snapshot, after.snapshot);
+        prop_assert!(again.refused.is_empty());
     }
 
     #[test]
