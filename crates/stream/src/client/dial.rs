@@ -202,3 +202,32 @@ fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(content: &[u8]) -> Result<MetadataValue<Ascii>, Failure> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("token");
+        std::fs::write(&path, content).expect("a file");
+        read_token(&path)
+    }
+
+    #[test]
+    fn a_token_is_trimmed_and_kept_from_logs_and_compression() {
+        let value = token(b" abc.def\n").expect("a token");
+        assert_eq!(value.to_str().expect("text"), "Bearer abc.def");
+        assert!(value.is_sensitive() && !format!("{value:?}").contains("abc"));
+    }
+
+    #[test]
+    fn a_file_that_holds_no_token_is_said_so_without_what_it_holds() {
+        let long = vec![b'x'; 13 << 10];
+        for content in [&b""[..], b" \n", b"sec\nret", b"sec\xffret", &long] {
+            let failure = token(content).expect_err("no token");
+            assert_eq!(failure.trouble, Trouble::Token);
+            assert!(!failure.words.contains("sec"), "{}", failure.words);
+        }
+    }
+}

@@ -11,14 +11,14 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::bytes::Bytes;
 use random::{keys, snapshots, unshared};
-use snapshot::{ApplyReport, BindState, Snapshot, Target};
+use snapshot::{ApplyReport, BindKey, BindState, Port, Snapshot, Target, Transport};
 use stream::adopt::{Served, adopt};
 use stream::client::{Follower, Received};
 use stream::delta::{self, Mismatch, apply, delta};
 use stream::last_good;
 use stream::packed::{hash, pack, write_full};
-use stream::wire::SCHEMA;
 use stream::wire::report::{Told, read_report, write};
+use stream::wire::{Malformed, SCHEMA};
 use stream::{Fleet, SnapshotHash};
 
 fn fleet() -> Fleet {
@@ -201,6 +201,36 @@ proptest! {
         let kept = kept.expect("it was just written");
         prop_assert_eq!((kept.packed, kept.saved), (packed, saved));
     }
+}
+
+#[test]
+fn a_report_is_bounded_whatever_it_says() {
+    let state = BindState::Failed("x\n".repeat(10_000));
+    let key = BindKey {
+        transport: Transport::Tcp,
+        port: Port::new(1).expect("not zero"),
+        address: [0, 0, 0, 0].into(),
+    };
+    let told = Told {
+        hash: hash(&Snapshot::default()),
+        report: ApplyReport { version: 1, binds: [(key, state)].into() },
+        refused: [(key, "y\u{1b}".repeat(10_000))].into(),
+        last_good: false,
+    };
+    let read = read_report(&write(&told)).expect("a report");
+    let BindState::Failed(text) = &read.report.binds[&key] else { panic!("{read:?}") };
+    for text in [text, &read.refused[&key]] {
+        assert_eq!(text.chars().count(), 256);
+        assert!(!text.contains(char::is_control));
+    }
+    // Fields that nobody knows are passed over; so many are not.
+    let mut long = write(&told).to_vec();
+    assert!(read_report(&[&long[..], &[0x78, 0]].concat()).is_ok());
+    long.extend([0x78, 0].repeat(40_000));
+    assert_eq!(read_report(&long), Err(Malformed::TooLarge));
+    let blob = [&[0x7a, 0x80, 0x80, 0x40][..], &vec![0; 1 << 20]].concat();
+    let longer = [&write(&told)[..], &blob].concat();
+    assert_eq!(read_report(&longer), Err(Malformed::TooLarge));
 }
 
 #[test]

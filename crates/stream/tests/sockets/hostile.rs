@@ -159,6 +159,53 @@ async fn a_message_that_is_none_ends_the_stream_and_a_long_one_is_not_read() {
 }
 
 #[tokio::test]
+async fn who_asks_and_reports_without_end_is_heard_at_a_rate() {
+    let authority = Authority::new();
+    let controller = Controller::start(authority.server()).await;
+    let gw = fleet("gw");
+    let only = snapshot(&[1], "only");
+    controller.serve(&[(&gw, &only)]);
+
+    controller.tokens.set("asks", Ok(member(&gw, "asks")));
+    let mut raw = Raw::connect(controller.address, &authority).await;
+    let mut call = raw.follow("asks").await.expect("a good token");
+    let start = Instant::now();
+    for _ in 0..8 {
+        call.say(RESYNC).await;
+    }
+    call.hear().await.expect("a snapshot");
+    call.hear().await.expect("a snapshot");
+    call.hear().await.expect("a snapshot");
+    assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
+
+    controller.tokens.set("tells", Ok(member(&gw, "tells")));
+    let mut raw = Raw::connect(controller.address, &authority).await;
+    let mut call = raw.follow("tells").await.expect("a good token");
+    call.hear().await.expect("a snapshot");
+    let start = Instant::now();
+    let version = || controller.report(&gw, "tells").map_or(0, |report| report.report.version);
+    for version in 1..100 {
+        let report = snapshot::ApplyReport { version, ..Default::default() };
+        let told = stream::wire::report::Told {
+            hash: stream::packed::hash(&only),
+            report,
+            refused: Default::default(),
+            last_good: false,
+        };
+        let told = stream::wire::report::write(&told);
+        let mut word = vec![0x12, u8::try_from(told.len()).expect("short")];
+        word.extend(&told);
+        // What is not read is held back: this waits at last.
+        if tokio::time::timeout(Duration::from_millis(300), call.say(&word)).await.is_err() {
+            break;
+        }
+    }
+    eventually("some are heard", || version() >= 12).await;
+    // Eight at once, then five a second.
+    assert!(start.elapsed() >= Duration::from_millis(600), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn a_stream_without_a_hello_and_a_connection_without_a_stream_end() {
     let authority = Authority::new();
     let bounds = Bounds {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use rustls::ServerConfig;
 use rustls::version::{TLS12, TLS13};
 use stream::client::Trouble;
+use stream::server::Refusal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -15,6 +16,7 @@ use crate::controller::Controller;
 use crate::eventually;
 use crate::pki::{Authority, NAME, Pair};
 use crate::proxy::{Files, Proxy};
+use crate::raw::shake;
 use crate::relay::{Relay, Wire};
 use crate::world::{fleet, member, snapshot};
 
@@ -83,12 +85,15 @@ async fn an_impostor_sees_no_byte_and_the_last_good_stays() {
     let mut proxy = Proxy::start(&files, relay.address, &gw);
     let before = proxy.serves(&good).await;
 
+    let mut nameless = config(authority.pair(NAME), &TLS13, b"h2");
+    nameless.alpn_protocols.clear();
     let impostors = [
         ("another authority", config(stranger.pair(NAME), &TLS13, b"h2")),
         ("over", config(authority.expired(NAME), &TLS13, b"h2")),
         ("another name", config(authority.pair("tidegate.tidegate.svc"), &TLS13, b"h2")),
         ("TLS 1.2", config(authority.pair(NAME), &TLS12, b"h2")),
         ("no HTTP/2", config(authority.pair(NAME), &TLS13, b"http/1.1")),
+        ("no protocol at all", nameless),
     ];
     for (what, config) in impostors {
         let impostor = Impostor::start(config).await;
@@ -169,4 +174,28 @@ async fn a_proxy_that_missed_a_rotation_reads_the_new_bundle_at_its_next_dial() 
     files.write_ca(&new.pem());
     proxy.serves(&only).await;
     assert_eq!(controller.tokens.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_controller_speaks_the_newest_tls_and_http2_alone_whatever_its_settings_allow() {
+    let authority = Authority::new();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let (chain, key) = authority.pair(NAME);
+    let lax = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS12, &TLS13])
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a certificate");
+    let controller = Controller::start(Arc::new(lax)).await;
+    let cases: [(_, &[&[u8]]); 3] = [(&TLS12, &[b"h2"]), (&TLS13, &[]), (&TLS13, &[b"http/1.1"])];
+    for (number, (version, protocols)) in (1..).zip(cases) {
+        if let Ok(mut tls) = shake(controller.address, &authority, version, protocols).await {
+            let read = tls.read(&mut [0; 64]).await;
+            assert!(matches!(read, Ok(0) | Err(_)), "{version:?} {protocols:?}: {read:?}");
+        }
+        eventually("it is counted", || controller.counters.refused(Refusal::Tls) == number).await;
+    }
+    let tls = shake(controller.address, &authority, &TLS13, &[b"h2"]).await;
+    assert!(tls.expect("a handshake").read(&mut [0; 64]).await.is_ok_and(|length| length > 0));
 }

@@ -11,7 +11,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::bytes::{Buf, Bytes, BytesMut};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -80,21 +81,32 @@ pub(crate) fn request(path: &str, token: Option<&str>) -> http::request::Builder
     }
 }
 
-pub(crate) async fn tls(address: SocketAddr, authority: &Authority) -> TlsStream<TcpStream> {
+async fn tls(address: SocketAddr, authority: &Authority) -> TlsStream<TcpStream> {
+    let tls = shake(address, authority, &TLS13, &[b"h2"]).await;
+    tls.expect("a handshake")
+}
+
+/// A handshake of one version, offering protocols.
+pub(crate) async fn shake(
+    address: SocketAddr,
+    authority: &Authority,
+    version: &'static SupportedProtocolVersion,
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let pem = authority.pem();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).expect("a root");
     let mut config = ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
-    .with_protocol_versions(&[&rustls::version::TLS13])
+    .with_protocol_versions(&[version])
     .expect("versions")
     .with_root_certificates(roots)
     .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let tcp = TcpStream::connect(address).await.expect("it listens");
     let name = ServerName::try_from(NAME).expect("a name");
-    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.expect("a handshake")
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await
 }
 
 impl Raw {

@@ -6,7 +6,7 @@ use stream::Refused;
 use stream::client::Trouble;
 use stream::server::{Bounds, Refusal};
 
-use crate::controller::Controller;
+use crate::controller::{Controller, HANGS};
 use crate::eventually;
 use crate::pki::Authority;
 use crate::proxy::{Files, Proxy};
@@ -128,7 +128,9 @@ async fn a_good_token_opens_its_own_fleet_whatever_is_said() {
 #[tokio::test]
 async fn guessing_costs_the_connection() {
     let authority = Authority::new();
-    let controller = Controller::start(authority.server()).await;
+    // It is not for being idle that it ends.
+    let bounds = Bounds { idle: Duration::from_secs(3600), ..Bounds::default() };
+    let controller = Controller::bounded(authority.server(), bounds).await;
     let mut raw = Raw::connect(controller.address, &authority).await;
     for _ in 0..3 {
         let _ = raw.send(request(FOLLOW, Some("guess"))).await;
@@ -188,16 +190,36 @@ async fn a_stream_lives_on_while_nobody_can_say_whose_its_token_is_but_not_for_e
 }
 
 #[tokio::test]
+async fn who_cannot_be_asked_about_is_not_let_in_and_nobody_else_waits_for_the_answer() {
+    let authority = Authority::new();
+    let bounds =
+        Bounds { authentication: Duration::from_millis(300), questions: 4, ..Bounds::default() };
+    let controller = Controller::bounded(authority.server(), bounds).await;
+    let gw = fleet("gw");
+    controller.tokens.set("t", Ok(member(&gw, "a")));
+    controller.serve(&[(&gw, &snapshot(&[1], "only"))]);
+    let mut raw = Raw::connect(controller.address, &authority).await;
+    assert_eq!(raw.follow(HANGS).await.map(|_| ()), Err(UNAVAILABLE.to_owned()));
+    let mut raw = Raw::connect(controller.address, &authority).await;
+    let mut other = Raw::connect(controller.address, &authority).await;
+    let (hangs, good) = tokio::join!(raw.follow(HANGS), other.follow("t"));
+    assert!(hangs.is_err());
+    good.expect("a good token").hear().await.expect("a snapshot");
+}
+
+#[tokio::test]
 async fn a_token_that_becomes_somebody_elses_ends_the_stream() {
     let authority = Authority::new();
     let bounds = Bounds { recheck: Duration::from_millis(50), ..Bounds::default() };
     let controller = Controller::bounded(authority.server(), bounds).await;
     let (gw, other) = (fleet("gw"), fleet("other"));
-    controller.tokens.set("t", Ok(member(&gw, "a")));
     controller.serve(&[(&gw, &snapshot(&[1], "only"))]);
-    let mut raw = Raw::connect(controller.address, &authority).await;
-    let mut call = raw.follow("t").await.expect("the token is good");
-    call.hear().await.expect("a snapshot");
-    controller.tokens.set("t", Ok(member(&other, "a")));
-    assert_eq!(call.hear().await, Err(UNAUTHENTICATED.to_owned()));
+    for somebody in [member(&other, "a"), member(&gw, "b")] {
+        controller.tokens.set("t", Ok(member(&gw, "a")));
+        let mut raw = Raw::connect(controller.address, &authority).await;
+        let mut call = raw.follow("t").await.expect("the token is good");
+        call.hear().await.expect("a snapshot");
+        controller.tokens.set("t", Ok(somebody));
+        assert_eq!(call.hear().await, Err(UNAUTHENTICATED.to_owned()));
+    }
 }
