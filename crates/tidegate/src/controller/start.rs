@@ -59,12 +59,15 @@ pub(super) enum StartError {
 
 /// Starts, works until a signal, ends.
 pub(super) fn start(args: &ControllerArgs) -> Result<Exit, StartError> {
+    let main = runtime()?;
+    // Before anything that takes time: the first process of a container has no default for a signal
+    // that comes before it is asked for.
+    let mut signals = main.block_on(async { Signals::new() }).map_err(StartError::Signals)?;
     let bind = |address| admin::bind(address).map_err(|error| StartError::Admin(address, error));
     let (endpoint, health) = (bind(args.admin)?, bind(args.health)?);
     let stream_socket = admin::bind(args.stream_address)
         .map_err(|error| StartError::Stream(args.stream_address, error))?;
 
-    let main = runtime()?;
     let config = main.block_on(Config::infer()).map_err(StartError::Config)?;
     let host = args.name.clone().unwrap_or_else(host_name);
     let lease = LeaseConfig {
@@ -149,7 +152,6 @@ pub(super) fn start(args: &ControllerArgs) -> Result<Exit, StartError> {
     spawn("control", control, Control::run)?;
 
     main.block_on(async {
-        let mut signals = Signals::new().map_err(StartError::Signals)?;
         signals.next().await;
         phase.send_replace(Phase::Draining);
         stop.cancel();

@@ -35,12 +35,15 @@ pub(super) enum StartError {
 
 /// Starts, serves until a signal, ends.
 pub(super) fn start(args: &ProxyArgs) -> Result<Exit, StartError> {
+    let main = runtime()?;
+    // Before anything that takes time: the first process of a container has no default for a signal
+    // that comes before it is asked for.
+    let signals = main.block_on(async { drain::Signals::new() }).map_err(StartError::Signals)?;
     let bind = |address| admin::bind(address).map_err(|error| StartError::Admin(address, error));
     let (endpoint, health) = (bind(args.admin)?, bind(args.health)?);
     let gateway = &args.gateway.0;
     info!(%gateway, controller = args.controller, "proxy starts");
 
-    let main = runtime()?;
     let (published, snapshots) = watch::channel(Published::default());
     let (link, links) = watch::channel(LinkState::default());
     let (dataplane, applied) = {
@@ -71,7 +74,6 @@ pub(super) fn start(args: &ProxyArgs) -> Result<Exit, StartError> {
 
     main.block_on(async {
         tokio::spawn(announce::follow(applied, snapshots));
-        let signals = drain::Signals::new().map_err(StartError::Signals)?;
         let times =
             drain::Times { pre_stop_delay: args.pre_stop_delay, drain_timeout: args.drain_timeout };
         Ok(drain::serve(&dataplane, signals, &phase, times).await)

@@ -43,6 +43,10 @@ pub(super) enum StartError {
 
 /// Starts, serves until a signal, ends.
 pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, StartError> {
+    let main = runtime()?;
+    // Before anything that takes time: the first process of a container has no default for a signal
+    // that comes before it is asked for.
+    let signals = main.block_on(async { drain::Signals::new() }).map_err(StartError::Signals)?;
     if let Some(missing) = args.config.iter().find(|path| !path.exists()) {
         return Err(StartError::Missing(missing.clone()));
     }
@@ -60,7 +64,6 @@ pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, Star
     let addresses = if args.address.is_empty() { all_addresses() } else { args.address.clone() };
     let fixed = Fixed { settings: settings(vec![local.port()]), addresses };
 
-    let main = runtime()?;
     let counters = Counters::default();
     let (published, snapshots) = watch::channel(Published::default());
     let (view, views) = watch::channel(Arc::new(View::default()));
@@ -86,7 +89,6 @@ pub(super) fn start(args: &RunArgs, listen: Option<String>) -> Result<Exit, Star
 
     main.block_on(async {
         tokio::spawn(announce::follow(applied, snapshots));
-        let signals = drain::Signals::new().map_err(StartError::Signals)?;
         let times =
             drain::Times { pre_stop_delay: args.pre_stop_delay, drain_timeout: args.drain_timeout };
         Ok(drain::serve(&dataplane, signals, &phase, times).await)
