@@ -135,7 +135,7 @@ fn the_page_of_commands_names_exactly_the_flags_there_are() {
     let page = page("docs/reference/cli.md");
     let documented: BTreeSet<&str> =
         code_spans(&page).flat_map(str::split_whitespace).filter_map(flag).collect();
-    let help: String = ["run", "check", "crds", "version"]
+    let help: String = ["run", "check", "controller", "proxy", "crds", "version"]
         .iter()
         .map(|command| {
             let program = Program::new(binary("tidegate")).args([command, "--help"]);
