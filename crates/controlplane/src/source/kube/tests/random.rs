@@ -115,7 +115,7 @@ impl Scene {
         }
         let content = match plural {
             "gateways" => gateway(&other),
-            "secrets" => secret(*rng.choice(&["YQ==", "Yg=="]).expect("some")),
+            "secrets" => secret(rng.choice(&["YQ==", "Yg=="]).expect("some")),
             "endpointslices" => serde_json::json!({"addressType": "IPv4"}),
             "configmaps" => serde_json::json!({"data": {"ca.crt": other}}),
             _ => route(&other),
