@@ -29,7 +29,7 @@ REVISION = $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: help build run test lint fmt golden crds fuzz fuzz-smoke bench bench-memory e2e modules packages \
-  image cluster-build cluster-up cluster-down conformance conformance-1.7.0
+  image cluster-build cluster-up cluster-down conformance conformance-1.7.0 e2e-cluster
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ conformance: image cluster-up ## Run the conformance suite of record, v1.6.3; RU
 conformance-1.7.0: image cluster-up ## Run the conformance suite of Gateway API v1.7.0
 	@e2e/conformance/run.sh v1.7.0
 
+e2e-cluster: image cluster-up ## Run our own tests in the cluster; ONLY=name for some
+	@e2e/cluster/crds.sh v1.7.0 standard
+	@e2e/cluster/install.sh
+	$(CARGO) test --locked -p e2e --features cluster --test cluster -- --test-threads=1 --nocapture $(ONLY)
+
 modules: ## Fetch the Gateway API modules that tests compare with; without them those tests say so
 	@cd / && GOTOOLCHAIN=go1.27.4 go mod download sigs.k8s.io/gateway-api@v1.7.0 \
 	  sigs.k8s.io/gateway-api/conformance@v1.7.0 sigs.k8s.io/gateway-api/conformance@v1.6.3 \
@@ -88,7 +93,7 @@ packages: ## Install the Debian packages that the tests use and that are missing
 
 lint: ## Check format, lints, licences and banned crates, crate arrows, documents
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features e2e/cluster -- -D warnings
 	$(CARGO) test --locked -q -p tidy
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --all-features check bans licenses sources; \
 	else echo "cargo-deny is not installed: crates/tidy has checked deny.toml's lists itself"; fi

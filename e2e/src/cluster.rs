@@ -122,6 +122,11 @@ impl Component {
         Self { name: name.to_owned(), pid }
     }
 
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
@@ -150,14 +155,26 @@ impl Component {
 /// # Panics
 /// When there is none, or more than one.
 pub fn process_of(words: &[&str]) -> Component {
+    the_one("cmdline", words)
+}
+
+/// The one process of a pod that knows its own name.
+///
+/// # Panics
+/// When there is none, or more than one.
+pub fn process_of_pod(name: &str) -> Component {
+    the_one("environ", &[&format!("POD_NAME={name} ")])
+}
+
+fn the_one(file: &str, words: &[&str]) -> Component {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        if words.iter().all(|word| command.contains(word)) {
+        let text = fs::read(entry.path().join(file)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).replace('\0', " ");
+        if words.iter().all(|word| text.contains(word)) {
             found.extend(Pid::from_raw(pid));
         }
     }

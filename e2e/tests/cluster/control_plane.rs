@@ -2,18 +2,18 @@
 //! a proxy that is killed meanwhile comes back with its last good snapshot.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::cluster::{
-    Component, NODE, Namespace, PATIENCE, SYSTEM, kubectl, peer, process_of, until_ok,
+    Component, NODE, Namespace, PATIENCE, SYSTEM, kubectl, peer, process_of, process_of_pod,
+    until_ok,
 };
 use e2e::hold::Holding;
 use e2e::peers::{Flow, Held, tcp_echo, udp_witness};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
+use crate::dialling::Dialling;
 use crate::manifests::{gateway, route};
 
 /// How long the API server is away.
@@ -24,45 +24,6 @@ fn listeners(ports: &[u16]) -> Vec<(String, &'static str, u16)> {
     let both =
         |port: &u16| [(format!("tcp-{port}"), "TCP", *port), (format!("udp-{port}"), "UDP", *port)];
     ports.iter().flat_map(both).collect()
-}
-
-/// New connections, fifty a second, until told to stop.
-struct Dialling {
-    opened: Arc<AtomicU64>,
-    failed: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-}
-
-impl Dialling {
-    fn start(to: SocketAddr) -> Self {
-        let dialling =
-            Self { opened: Arc::default(), failed: Arc::default(), over: Arc::default() };
-        let (opened, failed, over) = (
-            Arc::clone(&dialling.opened),
-            Arc::clone(&dialling.failed),
-            Arc::clone(&dialling.over),
-        );
-        tokio::spawn(async move {
-            while !over.load(Ordering::Relaxed) {
-                match Held::open(to).await {
-                    Ok(held) => {
-                        opened.fetch_add(1, Ordering::Relaxed);
-                        held.reset();
-                    }
-                    Err(_) => {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-        });
-        dialling
-    }
-
-    fn finish(self) -> (u64, u64) {
-        self.over.store(true, Ordering::Relaxed);
-        (self.opened.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,7 +56,7 @@ async fn control_plane_gone() {
         holding.flow(flow, port);
     }
 
-    let dialling = Dialling::start(to);
+    let dialling = Dialling::start(to, 50);
     let begun = Instant::now();
     kubectl(&["-n", SYSTEM, "scale", "deployment/tidegate-controller", "--replicas=0"]);
     kubectl(&[
@@ -164,18 +125,19 @@ async fn a_killed_leader_and_a_restarted_etcd_are_not_noticed() {
     for number in 0..HELD {
         holding.connection(Held::open(to).await.expect("it is routed"), number);
     }
-    let dialling = Dialling::start(to);
+    let dialling = Dialling::start(to, 50);
 
     let holder = || {
         let lease = e2e::cluster::get(&["-n", SYSTEM, "lease", "tidegate-controller"])?;
-        // The pod's name, and something random for this run of the process.
-        let holder = lease["spec"]["holderIdentity"].as_str()?.split('_').next()?;
+        let holder = lease["spec"]["holderIdentity"].as_str()?;
         (!holder.is_empty()).then(|| holder.to_owned())
     };
     let leader = holder().expect("somebody leads");
-    kubectl(&["-n", SYSTEM, "delete", "pod", &leader, "--grace-period=0", "--force"]);
+    // The pod's name, and something random for this run of the process.
+    let pod = leader.split('_').next().expect("a name");
+    process_of_pod(pod).signal(Signal::KILL);
     let begun = Instant::now();
-    e2e::eventually("another replica leads", Duration::from_secs(30), || {
+    e2e::eventually("somebody else leads", Duration::from_secs(30), || {
         holder().is_some_and(|holder| holder != leader)
     });
     let changed = begun.elapsed();
@@ -197,7 +159,7 @@ async fn a_killed_leader_and_a_restarted_etcd_are_not_noticed() {
     let (opened, failed) = dialling.finish();
     let outcome = holding.finish().await;
     e2e::report(&format!(
-        "leader killed, etcd restarted: another replica led after {} s; {opened} new connections, \
+        "leader killed, etcd restarted: somebody else led after {} s; {opened} new connections, \
          {failed} failed; {HELD} connections held, {} broken",
         changed.as_secs(),
         outcome.broken
