@@ -31,6 +31,11 @@ fi
 kubectl wait gatewayclass "$class" --for=condition=Accepted --timeout=60s >/dev/null ||
   fail "GatewayClass $class is not accepted"
 
+# What the run before has left goes by itself, a little after it.
+for namespace in infra app-backend web-backend; do
+  kubectl wait namespace "gateway-conformance-$namespace" --for=delete --timeout=120s >/dev/null 2>&1 || true
+done
+
 mkdir -p "$BIN/$version"
 (cd "$folder/$version" && go test -c -buildvcs=false -trimpath -o "$BIN/$version/conformance" .)
 
