@@ -59,12 +59,13 @@ pub struct Snapshot {
 /// A snapshot as it is handed to the data plane.
 ///
 /// The version is outside [`Snapshot`]: inside, no two snapshots would ever compare equal.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Published {
     /// Counts up by one for every snapshot published by this process; 0 is the empty one it
     /// starts with.
     pub version: u64,
     /// What to serve.
+    #[serde(flatten)]
     pub snapshot: Arc<Snapshot>,
 }
 

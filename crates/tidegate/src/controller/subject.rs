@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use controlplane::cluster::ClusterView;
 use serde::Serialize;
-use snapshot::Snapshot;
 use tokio::sync::watch;
 
 use crate::admin::Subject;
@@ -32,14 +31,8 @@ impl Subject for Controller {
 
     fn snapshot(&self) -> serde_json::Result<String> {
         let feeds = Arc::clone(&self.views.borrow().feeds);
-        let shown: BTreeMap<String, Shown<'_>> = feeds
-            .iter()
-            .map(|(gateway, published)| {
-                let shown =
-                    Shown { version: published.version, snapshot: published.snapshot.as_ref() };
-                (gateway.to_string(), shown)
-            })
-            .collect();
+        let feeds = feeds.iter().map(|(gateway, published)| (gateway.to_string(), published));
+        let shown: BTreeMap<_, _> = feeds.collect();
         serde_json::to_string_pretty(&shown)
     }
 
@@ -72,13 +65,6 @@ impl Subject for Controller {
         let report = Report::new(&view.loaded, &view.translation);
         render(&report, Style { color: false, unicode: true }, Tense::Does)
     }
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    version: u64,
-    #[serde(flatten)]
-    snapshot: &'a Snapshot,
 }
 
 /// Everything about the running process that is not a number.

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use snapshot::{ApplyReport, Published, Snapshot};
+use snapshot::{ApplyReport, Published};
 use stream::LinkState;
 use tokio::sync::watch;
 
@@ -47,10 +47,7 @@ impl Subject for Proxy {
 
     fn snapshot(&self) -> serde_json::Result<String> {
         let published = self.published.borrow().clone();
-        serde_json::to_string_pretty(&Shown {
-            version: published.version,
-            snapshot: &published.snapshot,
-        })
+        serde_json::to_string_pretty(&published)
     }
 
     fn status(&self, is_ready: bool) -> serde_json::Result<String> {
@@ -73,13 +70,6 @@ impl Subject for Proxy {
         }
         text
     }
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    version: u64,
-    #[serde(flatten)]
-    snapshot: &'a Snapshot,
 }
 
 /// Everything about the running process that is not a number.

@@ -6,7 +6,6 @@ use std::time::UNIX_EPOCH;
 
 use controlplane::View;
 use serde::Serialize;
-use snapshot::Snapshot;
 use tokio::sync::watch;
 
 use crate::admin::Subject;
@@ -38,7 +37,7 @@ impl Subject for Standalone {
 
     fn snapshot(&self) -> serde_json::Result<String> {
         let view = Arc::clone(&self.0.borrow());
-        serde_json::to_string_pretty(&Published::new(&view))
+        serde_json::to_string_pretty(&view.published)
     }
 
     fn status(&self, is_ready: bool) -> serde_json::Result<String> {
@@ -50,20 +49,6 @@ impl Subject for Standalone {
         let view = Arc::clone(&self.0.borrow());
         let report = Report::new(&view.loaded, &view.translation);
         render(&report, Style { color: false, unicode: true }, Tense::Does)
-    }
-}
-
-/// What the data plane was given.
-#[derive(Serialize)]
-struct Published<'a> {
-    version: u64,
-    #[serde(flatten)]
-    snapshot: &'a Snapshot,
-}
-
-impl<'a> Published<'a> {
-    fn new(view: &'a View) -> Self {
-        Self { version: view.published.version, snapshot: &view.published.snapshot }
     }
 }
 
