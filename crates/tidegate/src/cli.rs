@@ -123,18 +123,30 @@ pub(crate) struct RunArgs {
     /// Lines on stdout about finished connections; auto is text on a terminal, else JSON
     #[arg(long, value_name = "FORMAT", help_heading = "Observation", default_value = "auto")]
     pub access_log: AccessLog,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How a command that keeps running logs.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
     /// Format of the log on stderr; auto is text on a terminal, else JSON
-    #[arg(long, value_name = "FORMAT", help_heading = "Observation", default_value = "auto")]
-    pub log_format: LogFormat,
+    #[arg(
+        long = "log-format",
+        value_name = "FORMAT",
+        help_heading = "Observation",
+        default_value = "auto"
+    )]
+    pub format: LogFormat,
     /// What is logged: error, warn, info, debug, trace or a filter like dataplane=debug
     #[arg(
-        long,
+        long = "log-level",
         value_name = "LEVEL",
         help_heading = "Observation",
         env = "RUST_LOG",
         default_value = "info"
     )]
-    pub log_level: String,
+    pub level: String,
 }
 
 /// What `check` is told.

@@ -10,21 +10,11 @@ mod door;
 mod start;
 mod subject;
 
-use tracing::error;
-
-use crate::cli::{ControllerArgs, complain};
+use crate::cli::ControllerArgs;
 use crate::exit::Exit;
 use crate::telemetry;
 
 /// Does what `controller` was told.
 pub(crate) fn run(args: &ControllerArgs) -> Exit {
-    if let Err(problem) = telemetry::start(args.log_format, &args.log_level) {
-        complain(&problem);
-        return Exit::Usage;
-    }
-    start::start(args).unwrap_or_else(|failure| {
-        let cause = std::error::Error::source(&failure).map(ToString::to_string);
-        error!(cause, "{failure}");
-        Exit::Failed
-    })
+    telemetry::with_log(&args.log, || start::start(args))
 }

@@ -7,21 +7,11 @@ mod metrics;
 mod start;
 mod subject;
 
-use tracing::error;
-
-use crate::cli::{ProxyArgs, complain};
+use crate::cli::ProxyArgs;
 use crate::exit::Exit;
 use crate::telemetry;
 
 /// Does what `proxy` was told.
 pub(crate) fn run(args: &ProxyArgs) -> Exit {
-    if let Err(problem) = telemetry::start(args.log_format, &args.log_level) {
-        complain(&problem);
-        return Exit::Usage;
-    }
-    start::start(args).unwrap_or_else(|failure| {
-        let cause = std::error::Error::source(&failure).map(ToString::to_string);
-        error!(cause, "{failure}");
-        Exit::Failed
-    })
+    telemetry::with_log(&args.log, || start::start(args))
 }

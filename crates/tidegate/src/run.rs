@@ -7,8 +7,6 @@
 mod start;
 mod subject;
 
-use tracing::error;
-
 use crate::cli::{RunArgs, complain, print};
 use crate::exit::Exit;
 use crate::listen::manifest;
@@ -29,13 +27,5 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
         print(&listen.unwrap_or_default());
         return Exit::Ok;
     }
-    if let Err(problem) = telemetry::start(args.log_format, &args.log_level) {
-        complain(&problem);
-        return Exit::Usage;
-    }
-    start::start(args, listen).unwrap_or_else(|failure| {
-        let cause = std::error::Error::source(&failure).map(ToString::to_string);
-        error!(cause, "{failure}");
-        Exit::Failed
-    })
+    telemetry::with_log(&args.log, || start::start(args, listen))
 }

@@ -1,17 +1,36 @@
 //! The program's own log: where it goes and in which form. Access lines are not its business.
 
+use std::error::Error;
 use std::io::{IsTerminal as _, stderr};
 use std::panic;
 
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::LogFormat;
+use crate::cli::{LogArgs, LogFormat, complain};
+use crate::exit::Exit;
 
-/// Starts the log on stderr. The error is a filter that cannot be read.
-pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| format!("--log-level: {error}"))?;
-    let text = match format {
+/// Runs a command with the log on stderr, and says there why it failed if it does.
+pub(crate) fn with_log<E: Error>(
+    args: &LogArgs,
+    command: impl FnOnce() -> Result<Exit, E>,
+) -> Exit {
+    if let Err(problem) = start(args) {
+        complain(&problem);
+        return Exit::Usage;
+    }
+    command().unwrap_or_else(|failure| {
+        let cause = failure.source().map(ToString::to_string);
+        error!(cause, "{failure}");
+        Exit::Failed
+    })
+}
+
+/// Starts the log. The error is a filter that cannot be read.
+fn start(args: &LogArgs) -> Result<(), String> {
+    let filter =
+        EnvFilter::try_new(&args.level).map_err(|error| format!("--log-level: {error}"))?;
+    let text = match args.format {
         LogFormat::Auto => stderr().is_terminal(),
         LogFormat::Text => true,
         LogFormat::Json => false,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use gwapi::ObjectKey;
 
-use super::{AccessLog, LogFormat, duration};
+use super::{AccessLog, LogArgs, duration};
 
 pub(super) const CONTROLLER_EXAMPLES: &str = "\
 Examples:
@@ -102,18 +102,8 @@ pub(crate) struct ControllerArgs {
         default_value = "0.0.0.0:19001"
     )]
     pub health: SocketAddr,
-    /// Format of the log on stderr; auto is text on a terminal, else JSON
-    #[arg(long, value_name = "FORMAT", help_heading = "Observation", default_value = "auto")]
-    pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace or a filter like controlplane=debug
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        help_heading = "Observation",
-        env = "RUST_LOG",
-        default_value = "info"
-    )]
-    pub log_level: String,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// What `proxy` is told.
@@ -187,16 +177,6 @@ pub(crate) struct ProxyArgs {
     /// Lines on stdout about finished connections; auto is text on a terminal, else JSON
     #[arg(long, value_name = "FORMAT", help_heading = "Observation", default_value = "auto")]
     pub access_log: AccessLog,
-    /// Format of the log on stderr; auto is text on a terminal, else JSON
-    #[arg(long, value_name = "FORMAT", help_heading = "Observation", default_value = "auto")]
-    pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace or a filter like dataplane=debug
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        help_heading = "Observation",
-        env = "RUST_LOG",
-        default_value = "info"
-    )]
-    pub log_level: String,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
