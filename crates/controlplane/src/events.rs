@@ -55,13 +55,7 @@ pub async fn run(
     term: Term,
 ) {
     let mut changes = term.clone();
-    loop {
-        if !term.leads() {
-            if changes.changed().await.is_err() {
-                return;
-            }
-            continue;
-        }
+    while changes.begins().await.is_ok() {
         let ended = tokio::select! {
             biased;
             changed = changes.changed() => changed.is_err(),

@@ -45,6 +45,17 @@ impl Term {
         self.until.borrow().is_some_and(|until| Instant::now() < until)
     }
 
+    /// Waits until this replica leads.
+    ///
+    /// # Errors
+    /// The election is over.
+    pub async fn begins(&mut self) -> Result<(), watch::error::RecvError> {
+        while !self.leads() {
+            self.changed().await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the replica begins or ends to lead. An error means that the election is over.
     ///
     /// # Errors

@@ -29,14 +29,7 @@ pub async fn run(
     writes: StatusWrites,
 ) {
     let mut changes = term.clone();
-    loop {
-        if !term.leads() {
-            writes.pending(0);
-            if changes.changed().await.is_err() {
-                return;
-            }
-            continue;
-        }
+    while changes.begins().await.is_ok() {
         let ended = tokio::select! {
             biased;
             changed = changes.changed() => changed.is_err(),
@@ -45,6 +38,7 @@ pub async fn run(
         if ended {
             return;
         }
+        writes.pending(0);
     }
 }
 
