@@ -54,9 +54,10 @@ fn ask(to: SocketAddr, message: &[u8]) -> Vec<u8> {
 fn raw(admin: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect_timeout(&admin, DEADLINE).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("an option");
-    stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = Vec::new();
-    // A server that refuses before it has read everything resets; what it said has arrived.
+    // A server that refuses before it has read everything resets, which either direction may be the
+    // first to notice; what it said has arrived.
+    let _reset = stream.write_all(request.as_bytes());
     let _reset = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
